@@ -1,0 +1,143 @@
+//! The doctor's look at the repository. It owns what is worth a remark there; it leaves reading to `repository`.
+//! Invariant: it writes nothing, and a lock that it takes to see whether it is free it gives back at once.
+
+use super::super::text::{count, time};
+use super::Sheet;
+use crate::config::{Common, Target};
+use crate::error::{Error, Kind, Result};
+use crate::repository::history::{self, Outcome};
+use crate::repository::list::Listing;
+use crate::repository::lock::Lock;
+use crate::repository::{Repository, TargetFolder, names};
+use crate::stop::Stop;
+use crate::units::{format_age, format_bytes, format_duration};
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// The folder of all backups.
+pub fn repository(sheet: &mut Sheet<'_>, common: &Common) -> Result<Option<Repository>> {
+    let repository = match Repository::open(&common.dir) {
+        Ok(repository) => repository,
+        Err(error) => {
+            sheet.problem("folder", &error)?;
+            return Ok(None);
+        }
+    };
+    match repository.check_writable() {
+        Ok(()) => sheet.ok("folder", "ours and writable")?,
+        Err(error) => sheet.problem("folder", &error)?,
+    }
+    match repository.free_bytes() {
+        Ok(free) => sheet.ok("free space", format_bytes(free))?,
+        Err(error) => sheet.problem("free space", &error)?,
+    }
+    match foreign(&repository) {
+        Ok(foreign) if foreign.is_empty() => {}
+        Ok(foreign) => {
+            sheet.warning("foreign files", format!("not ours, and left alone: {}", foreign.join(", ")), "give the repository a folder of its own")?
+        }
+        Err(error) => sheet.problem("folder", &error)?,
+    }
+    Ok(Some(repository))
+}
+
+/// What lies in the repository and is neither a target's folder nor the log.
+fn foreign(repository: &Repository) -> Result<Vec<String>> {
+    let failed = |error| Error::io("read", repository.root(), error);
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(repository.root()).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let folder = entry.file_type().map_err(failed)?.is_dir();
+        // lost+found is the file system's own where the repository is a whole volume.
+        if !(folder && (names::is_target(&name) || name == "log" || name == "lost+found" || name.starts_with('.'))) {
+            found.push(name);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// One target's folder, its last backup and its schedule.
+pub fn target(sheet: &mut Sheet<'_>, repository: Option<&Repository>, target: &Target, common: &Common, stop: &Stop) -> Result<()> {
+    if let Some(repository) = repository {
+        let folder = repository.target(&target.name);
+        match folder.exists() {
+            Ok(true) => backups(sheet, &folder, target, common, stop)?,
+            Ok(false) => sheet.warning("backups", "none yet", "kluis backup makes the first one")?,
+            Err(error) => sheet.problem("backups", &error)?,
+        }
+    }
+    let next = target.settings.schedule.next_after(Timestamp::now()).map_or_else(|| "never".to_owned(), |at| time(at, &common.time_zone));
+    sheet.ok("schedule", format!("{}; next: {next}", target.settings.schedule.describe()))
+}
+
+fn backups(sheet: &mut Sheet<'_>, folder: &TargetFolder, target: &Target, common: &Common, stop: &Stop) -> Result<()> {
+    if let Err(error) = folder.check_writable() {
+        sheet.problem("backups", &error)?;
+    }
+    let listing = match Listing::read(folder) {
+        Ok(listing) => listing,
+        Err(error) => return sheet.problem("backups", &error),
+    };
+    age(sheet, &listing, target)?;
+    let bad: Vec<&str> = listing.backups.iter().filter(|backup| backup.is_bad() || backup.manifest.is_err()).map(|backup| backup.id.as_str()).collect();
+    if !bad.is_empty() {
+        sheet.warning(
+            "backups",
+            format!("cannot be relied on: {}", bad.join(", ")),
+            "kluis show ID says why; look at the disk, and verify the others: kluis verify --all",
+        )?;
+    }
+    if !listing.foreign.is_empty() {
+        sheet.warning("foreign files", format!("not ours, and left alone: {}", listing.foreign.join(", ")), "move them out of the target's folder")?;
+    }
+    match Lock::take(folder, Duration::ZERO, stop) {
+        Ok(lock) => {
+            drop(lock);
+            if !listing.leftovers.is_empty() {
+                sheet.warning(
+                    "leftovers",
+                    format!("a run died and left {}", listing.leftovers.join(", ")),
+                    "nothing needs to be done: the next run sweeps it away",
+                )?;
+            }
+        }
+        Err(error) if error.kind() == Kind::Locked => sheet.ok("lock", "a run is in progress")?,
+        Err(error) => sheet.problem("lock", &error)?,
+    }
+    match history::read(folder) {
+        Ok(runs) => match runs.iter().rev().find(|run| run.outcome != Outcome::Skipped) {
+            Some(run) if run.outcome == Outcome::Failed => {
+                let step = run.step.as_ref().map(|step| format!(" in step '{step}'")).unwrap_or_default();
+                let finding = format!("failed at {}{step}: {}", time(run.finished, &common.time_zone), run.message.as_deref().unwrap_or("unknown"));
+                sheet.warning("last run", finding, "see to the cause, then: kluis backup; until it succeeds nothing is deleted")
+            }
+            _ => Ok(()),
+        },
+        Err(error) => sheet.problem("last run", &error),
+    }
+}
+
+fn age(sheet: &mut Sheet<'_>, listing: &Listing, target: &Target) -> Result<()> {
+    let Some(latest) = listing.latest() else {
+        return match listing.backups.len() {
+            0 => sheet.warning("backups", "none yet", "kluis backup makes the first one"),
+            _ => sheet.problem(
+                "backups",
+                &Error::new(Kind::Verification, "none of those there are can be relied on")
+                    .hinted("kluis backup makes a new one; kluis show ID says what is wrong"),
+            ),
+        };
+    };
+    let (age, limit) = (Timestamp::now().duration_since(latest.at()), target.settings.max_age);
+    let finding = format!("{}, the latest {} of {}", count(listing.backups.len() as u64, "backup"), latest.id, format_age(age));
+    if age < SignedDuration::ZERO {
+        return sheet.warning("backups", format!("{finding}: the clock is behind it"), "set the clock; nothing is deleted until it is right");
+    }
+    if age > SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX) {
+        let error = Error::new(Kind::Stale, format!("{finding}, which is older than the {} of BACKUP_MAX_AGE", format_duration(limit)));
+        return sheet.problem("backups", &error.hinted("kluis backup makes a new one; find out why the schedule did not"));
+    }
+    sheet.ok("backups", finding)
+}

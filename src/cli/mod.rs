@@ -1,0 +1,165 @@
+//! The command line: what was typed, turned into requests to the engine, and its answers printed.
+//! It owns arguments, help, progress and output, one file a command; it leaves every decision to the engine.
+//! Invariant: results go to stdout, everything else to stderr; no text from a database or a file reaches a terminal unescaped.
+
+mod args;
+mod backup;
+mod compare;
+mod configuration;
+mod demo;
+mod doctor;
+mod documents;
+mod drill;
+mod dry_run;
+mod find;
+mod help;
+mod list;
+mod output;
+mod pin;
+mod progress;
+mod prune;
+mod restore;
+mod show;
+mod text;
+mod verify;
+mod view;
+mod watch;
+
+use crate::config::{self, Config, Flags, Process, RepositoryConfig};
+use crate::error::{Error, Kind, Result};
+use crate::postgres::child;
+use crate::postgres::tools::Places;
+use args::{Cli, Command};
+use clap::FromArgMatches;
+use output::Output;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// How a command ended that printed its results. What it returns as an error is printed by [`main`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// All is well.
+    Done,
+    /// Done, and something needs attention.
+    Warned,
+    /// Failed in this way, and the errors were printed.
+    Failed(Kind),
+}
+
+impl End {
+    fn exit_code(self) -> u8 {
+        match self {
+            End::Done => 0,
+            End::Warned => 3,
+            End::Failed(kind) => kind.exit_code(),
+        }
+    }
+
+    /// The end of two parts: a failure before a warning, and the first failure before later ones.
+    fn and(self, next: End) -> End {
+        match (self, next) {
+            (End::Failed(kind), _) | (_, End::Failed(kind)) => End::Failed(kind),
+            (End::Warned, _) | (_, End::Warned) => End::Warned,
+            (End::Done, End::Done) => End::Done,
+        }
+    }
+}
+
+/// What every command works with.
+struct Context {
+    flags: Flags,
+    output: Output,
+}
+
+impl Context {
+    /// The configuration of a command that reaches databases. What the user should know is printed.
+    fn config(&self) -> Result<Config> {
+        let config = config::load(&self.flags, &Process)?;
+        config.warnings.iter().for_each(|warning| self.output.warning(warning));
+        Ok(config)
+    }
+
+    /// The configuration of a command that needs only the repository.
+    fn repository_config(&self) -> Result<RepositoryConfig> {
+        let config = config::load_repository(&self.flags, &Process)?;
+        config.warnings.iter().for_each(|warning| self.output.warning(warning));
+        Ok(config)
+    }
+}
+
+fn places(common: &config::Common) -> Places {
+    Places { named: common.pg_bin.clone(), path: common.path.clone() }
+}
+
+/// The program: arguments in, exit code out.
+pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.collect();
+    if arguments.get(1).is_some_and(|word| word == child::TRAMPOLINE) {
+        let error = child::become_child(arguments.into_iter().skip(2));
+        // The parent reads this from the child's stderr, where it expects the program's own messages.
+        output::complain(&format!("pg_tool: error: cannot start the program: {error}"));
+        return ExitCode::from(127);
+    }
+    let json = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
+    let cli = match args::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error, json),
+    };
+    let context = Context { flags: cli.flags(), output: Output::new(&cli.global) };
+    let end = dispatch(&context, &cli).unwrap_or_else(|error| {
+        context.output.failure(&error);
+        End::Failed(error.kind())
+    });
+    ExitCode::from(end.exit_code())
+}
+
+/// Help and versions, which clap answers by itself, and what it could not make sense of.
+fn refuse(error: &clap::Error, json: bool) -> ExitCode {
+    if !error.use_stderr() {
+        // A reader that went away is no failure.
+        let _ = error.print();
+        return ExitCode::SUCCESS;
+    }
+    if json {
+        let text = error.render().to_string();
+        let (message, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
+        output::failure_in_json(&Error::usage(message).hinted(hint.split_whitespace().collect::<Vec<_>>().join(" ")));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(Kind::Usage.exit_code())
+}
+
+fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
+    let Some(command) = &cli.command else {
+        if cli.dry_run {
+            return dry_run::run(context);
+        }
+        output::complain(&args::command().render_help().to_string());
+        return Ok(End::Failed(Kind::Usage));
+    };
+    if cli.dry_run {
+        // Before the command it would be lost, and the command would do what was only to be shown.
+        return Err(Error::usage("--dry-run stands before the command").hinted("put it behind: kluis backup --dry-run, kluis prune --dry-run"));
+    }
+    match command {
+        Command::Backup(arguments) => backup::run(context, arguments),
+        Command::List => list::run(context),
+        Command::Show(arguments) => show::run(context, arguments),
+        Command::Verify(arguments) => verify::run(context, arguments),
+        Command::Drill(arguments) => drill::run(context, arguments),
+        Command::Compare(arguments) => compare::run(context, arguments),
+        Command::Restore(arguments) => restore::run(context, arguments),
+        Command::Prune(arguments) => prune::run(context, arguments),
+        Command::Pin(arguments) => pin::pin(context, arguments),
+        Command::Unpin(arguments) => pin::unpin(context, arguments),
+        Command::Doctor => doctor::run(context),
+        Command::Config => configuration::run(context),
+        Command::Completions(arguments) => documents::completions(context, arguments),
+        Command::Man(arguments) => documents::man(context, arguments),
+        Command::Version => documents::version(context),
+        Command::Help(arguments) => help::run(context, arguments),
+        Command::Demo(arguments) => demo::run(context, arguments),
+    }
+}

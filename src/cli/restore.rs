@@ -1,0 +1,111 @@
+//! `kluis restore`: a backup into a database that is named.
+//! It owns finding the backup and the target; it leaves every check and the loading to `crate::restore`.
+//! Invariant: the target is never guessed.
+
+use super::progress::Progress;
+use super::text::{clean, count};
+use super::watch::Watch;
+use super::{Context, End, args, find, places};
+use crate::config::{self, Process};
+use crate::error::{Error, Result};
+use crate::repository::files::own_folder;
+use crate::restore::{self, Request};
+use crate::units::{format_bytes, format_duration};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// What `kluis restore --json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    /// The backup.
+    id: String,
+    /// The database, as `user@host:port/name`.
+    to: String,
+    /// Tables whose rows were loaded.
+    tables: u64,
+    /// Rows loaded.
+    rows: u64,
+    /// Bytes of rows loaded, as COPY text.
+    bytes: u64,
+    /// Large objects loaded.
+    large_objects: u64,
+    /// How long it took, in milliseconds.
+    duration_ms: u64,
+    /// Whether rows and digests were compared with the backup's.
+    compared: bool,
+    /// What needs attention.
+    warnings: Vec<String>,
+}
+
+/// Runs the command.
+pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
+    let Some(url) = &arguments.to else {
+        return Err(Error::usage("--to is missing: the database to restore into")
+            .hinted("say --to postgresql://USER@HOST:5432/DATABASE; it is never guessed, so that nothing is restored over the source by accident"));
+    };
+    let (config, output) = (context.repository_config()?, &context.output);
+    let (to, warnings) = config::connection("--to", url, &Process)?;
+    warnings.iter().for_each(|warning| output.warning(warning));
+    let found = find::anywhere(&config, &arguments.id)?;
+    let settings = found.target.as_ref().map_or(&config.others, |target| config.settings_of(&target.name));
+    own_folder(&config.common.scratch_dir)?;
+    let (watch, begun) = (Watch::new()?, Instant::now());
+    let (stop, _dog) = watch.limited(settings);
+    let progress = Progress::new(output, &found.backup.id);
+    let request = Request {
+        backup: &found.backup,
+        to: &to,
+        places: &places(&config.common),
+        scratch: &config.common.scratch_dir,
+        jobs: settings.jobs,
+        tables: &arguments.tables,
+        create: arguments.create,
+        clean: arguments.clean,
+        yes: arguments.yes,
+        no_owner: arguments.no_owner,
+        no_privileges: arguments.no_privileges,
+        no_check: arguments.no_check,
+        force: arguments.force,
+        lock_wait: settings.lock_wait,
+    };
+    let restored = restore::restore(&request, &stop, &progress);
+    drop(progress);
+    let restored = restored?;
+    let report = Report {
+        id: found.backup.id.clone(),
+        to: to.label(),
+        tables: restored.tables,
+        rows: restored.rows,
+        bytes: restored.bytes,
+        large_objects: restored.large_objects,
+        duration_ms: begun.elapsed().as_millis() as u64,
+        compared: !arguments.no_check,
+        warnings: restored.warnings,
+    };
+    if output.json {
+        output.json(&report)?;
+    } else {
+        output.print(&report.text())?;
+    }
+    report.warnings.iter().for_each(|warning| output.warning(warning));
+    output.remark("the planner knows nothing of the new rows yet; run ANALYZE in the database, or: vacuumdb --analyze-only DATABASE");
+    Ok(if report.warnings.is_empty() { End::Done } else { End::Warned })
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let rate = (u128::from(self.bytes) * 1000).checked_div(u128::from(self.duration_ms)).and_then(|rate| u64::try_from(rate).ok()).unwrap_or(0);
+        let compared = if self.compared { "row counts and digests agree with the backup" } else { "not compared with the backup" };
+        format!(
+            "{} restored into {}\n  {}, {}, {}, {} of rows\n  {}, {}/s; {compared}\n",
+            clean(&self.id),
+            clean(&self.to),
+            count(self.tables, "table"),
+            count(self.rows, "row"),
+            count(self.large_objects, "large object"),
+            format_bytes(self.bytes),
+            format_duration(Duration::from_millis(self.duration_ms)),
+            format_bytes(rate),
+        )
+    }
+}

@@ -1,0 +1,249 @@
+//! The drill: a backup restored into a throwaway server and compared with what its own snapshot held.
+//! It owns the verdict; it restores with the code of `restore`, compares with that of `compare`, and leaves recording to `proof`.
+//! Invariant: it reads only the published files; "bad" is said of the backup, never of this machine: what is missing here is "cannot judge".
+
+mod assertions;
+mod globals;
+mod reasons;
+mod schema;
+
+use crate::error::{Error, Kind, Result};
+use crate::events::{Event, Observer};
+use crate::manifest::{DrillFacts, Manifest};
+use crate::postgres::catalogue;
+use crate::postgres::session::Session;
+use crate::postgres::throwaway::{Locale, Memory, Options, Throwaway};
+use crate::postgres::tools::{Places, Tools, find};
+use crate::repository::list::Backup;
+use crate::restore;
+use crate::stop::Stop;
+use crate::units::format_bytes;
+use crate::{compare, verify};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// What to drill, and how.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The backup.
+    pub backup: &'a Backup,
+    /// Where PostgreSQL's programs are.
+    pub places: &'a Places,
+    /// The folder for the throwaway server.
+    pub scratch: &'a Path,
+    /// How many sessions restore and compare.
+    pub jobs: usize,
+    /// The operator's own checks: a folder of SQL files.
+    pub assertions: Option<&'a Path>,
+    /// By how much to lower the server's priority.
+    pub nice: i32,
+}
+
+/// What a drill says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The backup was restored and is equal; `asserted` where the operator's own checks were run, and passed.
+    Proven {
+        /// Whether there were assertions.
+        asserted: bool,
+        /// What was done.
+        facts: DrillFacts,
+    },
+    /// The backup is wrong, in these ways.
+    Bad(Vec<String>),
+    /// It cannot be judged on this machine, for these reasons.
+    CannotJudge(Vec<String>),
+}
+
+/// Drills. An error means that there is no verdict: the drill was stopped, or something failed that says nothing about the backup.
+pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Verdict> {
+    let begun = Instant::now();
+    let Ok(manifest) = &request.backup.manifest else {
+        return Ok(Verdict::Bad(request.backup.manifest.as_ref().err().cloned().into_iter().collect()));
+    };
+    observer.event(&Event::Step("look around"));
+    let tools = match look_around(request, manifest)? {
+        Ok(tools) => tools,
+        Err(reasons) => return Ok(Verdict::CannotJudge(reasons)),
+    };
+    observer.event(&Event::Step("start a throwaway server"));
+    let (locale, scratch) = (Locale::from(&manifest.database), request.scratch);
+    let options = Options {
+        tools: &tools,
+        scratch,
+        locale: &locale,
+        // The owner of the system's own objects, as in the source: rights on them name it.
+        superuser: if manifest.server.superuser.is_empty() { "postgres" } else { &manifest.server.superuser },
+        sessions: request.jobs * 2 + 8,
+        memory: Memory::default(),
+        nice: request.nice,
+        settings: &[],
+    };
+    let server = match Throwaway::start(&options, stop) {
+        Ok(server) => server,
+        // Nothing of the backup but its locale has been looked at yet.
+        Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::TimedOut) => return Err(error),
+        Err(error) => return Ok(Verdict::CannotJudge(vec![with_hint(&error)])),
+    };
+    let judged = judge(request, manifest, &tools, &server, begun, stop, observer);
+    let crashed = !server.is_running();
+    let stopped = server.stop();
+    match judged {
+        Err(error) if matches!(error.kind(), Kind::Interrupted | Kind::TimedOut) => Err(error),
+        // The server's own end, by a crash or for want of memory, says nothing about the backup.
+        Err(_) if crashed => Ok(Verdict::CannotJudge(vec!["the throwaway server ended by itself: look at the memory and the disk of this machine".to_owned()])),
+        Err(error) => Err(error),
+        Ok(verdict) => stopped.map(|()| verdict),
+    }
+}
+
+/// By how much the priority of a drill is lowered, so that it does not disturb its neighbours (nice(1)).
+pub const NICE: i32 = 10;
+
+/// What the drill will need: programs with a server, and space.
+fn look_around(request: &Request<'_>, manifest: &Manifest) -> Result<Result<Tools, Vec<String>>> {
+    let tools = match find(request.places, manifest.server.major) {
+        Ok(tools) if tools.has_server() => tools,
+        Ok(tools) => {
+            return Ok(Err(vec![format!(
+                "'{}' has the client programs of PostgreSQL {} and no server: install the package postgresql-{}, or use the image, which has both",
+                tools.folder.display(),
+                tools.major,
+                tools.major
+            )]));
+        }
+        Err(error) => return Ok(Err(vec![with_hint(&error)])),
+    };
+    let mut folder = request.scratch;
+    while !folder.exists() {
+        folder = folder.parent().unwrap_or(Path::new("/"));
+    }
+    let stat = rustix::fs::statvfs(folder).map_err(|error| Error::io("look at the file system of", folder, error.into()))?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    // A database that was just restored has no dead rows: three times the plain text is more than tables and indexes ever took.
+    let needed = manifest.database.bytes.min(manifest.script.plain_bytes.saturating_mul(3)) + (96 << 20);
+    if free < needed {
+        return Ok(Err(vec![format!(
+            "'{}' has {} free, and the restored database would need about {}: free some space, or let BACKUP_SCRATCH_DIR name a larger volume",
+            folder.display(),
+            format_bytes(free),
+            format_bytes(needed)
+        )]));
+    }
+    Ok(Ok(tools))
+}
+
+fn judge(
+    request: &Request<'_>,
+    manifest: &Manifest,
+    tools: &Tools,
+    server: &Throwaway,
+    begun: Instant,
+    stop: &Stop,
+    observer: &dyn Observer,
+) -> Result<Verdict> {
+    let backup = request.backup;
+    let wrong = verify::hashes(backup, stop, observer)?;
+    if !wrong.is_empty() {
+        return Ok(Verdict::Bad(wrong));
+    }
+    let mut session = Session::connect(&server.connection("postgres"), stop)?;
+    let lacking: Vec<String> = catalogue::missing_extensions(&mut session, &manifest.database)?;
+    if !lacking.is_empty() {
+        return Ok(Verdict::CannotJudge(
+            lacking
+                .iter()
+                .map(|name| format!("extension {name} is not installed on this machine: install its package for PostgreSQL {}", manifest.server.major))
+                .collect(),
+        ));
+    }
+    observer.event(&Event::Step("roles"));
+    let wrong = globals::restore(backup, manifest, &mut session)?;
+    if !wrong.is_empty() {
+        return Ok(Verdict::Bad(wrong));
+    }
+    drop(session);
+
+    let to = server.connection(&manifest.database.name);
+    let restore_began = Instant::now();
+    let restored = restore::restore(
+        &restore::Request {
+            backup,
+            to: &to,
+            places: &Places { named: Some(tools.folder.clone()), path: Vec::new() },
+            scratch: server.folder(),
+            jobs: request.jobs,
+            tables: &[],
+            // Also where it is called `postgres`, which every server has from the beginning.
+            create: true,
+            clean: true,
+            yes: true,
+            no_owner: false,
+            no_privileges: false,
+            no_check: false,
+            // A verdict of before is no reason not to look again.
+            force: true,
+            lock_wait: Duration::from_secs(60),
+        },
+        stop,
+        observer,
+    );
+    if let Err(error) = restored {
+        return reasons::verdict(error);
+    }
+    let restore_ms = restore_began.elapsed().as_millis() as u64;
+
+    observer.event(&Event::Step("compare"));
+    let comparison = match compare::database(&to, manifest, request.jobs, stop, observer) {
+        Ok(comparison) => comparison,
+        Err(error) => return reasons::verdict(error),
+    };
+    let mut wrong: Vec<String> = comparison.different.iter().map(|(index, difference)| difference.describe(&manifest.tables[*index])).collect();
+    wrong.extend(
+        comparison
+            .extra
+            .iter()
+            .filter(|label| !left_out_on_standby(manifest, label))
+            .map(|label| format!("table {label} is in the restored database and not in the manifest")),
+    );
+    if comparison.large_objects_differ {
+        wrong.push("the large objects of the restored database are not those of the snapshot".to_owned());
+    }
+    observer.event(&Event::Step("schema"));
+    wrong.extend(schema::differences(backup, manifest, tools, &to, server.folder(), stop)?);
+    let mut passed = 0;
+    if let Some(folder) = request.assertions.filter(|_| wrong.is_empty()) {
+        observer.event(&Event::Step("assertions"));
+        match assertions::run(folder, &to, stop)? {
+            Ok(count) => passed = count,
+            Err(failed) => wrong.extend(failed),
+        }
+    }
+    if !wrong.is_empty() {
+        wrong.truncate(50);
+        return Ok(Verdict::Bad(wrong));
+    }
+    let facts = DrillFacts {
+        server: tools.version.clone(),
+        tables: comparison.tables,
+        rows: comparison.rows,
+        large_objects: manifest.large_objects.count,
+        assertions: passed,
+        restore_ms,
+        total_ms: begun.elapsed().as_millis() as u64,
+    };
+    Ok(Verdict::Proven { asserted: passed > 0, facts })
+}
+
+/// Unlogged tables have no rows on a standby, and are in such a backup by definition only.
+fn left_out_on_standby(manifest: &Manifest, label: &str) -> bool {
+    manifest.server.standby
+        && manifest.warnings.iter().any(|warning| warning.split(": ").last().is_some_and(|names| names.split(", ").any(|name| name == label)))
+}
+
+fn with_hint(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{} ({hint})", error.chain()),
+        None => error.chain(),
+    }
+}

@@ -1,0 +1,34 @@
+//! Roles, memberships and tablespaces: what a database needs and pg_dump leaves out.
+//! It owns the call of pg_dumpall; which password hashes it may read, the server says.
+//! Invariant: where password hashes cannot be read the backup says so; it never silently lacks them.
+
+use super::Job;
+use crate::error::{Error, Result};
+use crate::manifest::File;
+use crate::postgres::catalogue::Facts;
+use crate::repository::names;
+use crate::script::gzip::Squeezer;
+use crate::script::writer::compress_stream;
+use std::process::Stdio;
+
+/// Writes `globals.sql.gz`. Returns it with what the operator should know.
+pub fn write(job: &Job<'_>, facts: &Facts) -> Result<(File, Vec<String>)> {
+    let mut tool = job.tool("pg_dumpall").arg("--globals-only").arg(format!("--lock-wait-timeout={}", job.request.lock_wait.as_millis()));
+    // Without this pg_dumpall looks for a database `postgres` or `template1`, which the role may not enter. The name may hold
+    // what looks like a connection string: as a keyword's quoted value it is only a name (libpq, 34.1.1).
+    let database = facts.database.name.replace('\\', "\\\\").replace('\'', "\\'");
+    tool = tool.arg(format!("--database=dbname='{database}'"));
+    let mut warnings = Vec::new();
+    if !facts.server.role_passwords {
+        tool = tool.arg("--no-role-passwords");
+        warnings.push("role passwords are not in the globals: the backup's role may not read them (a superuser may)".to_owned());
+    }
+    let mut file = job.staging.file(names::GLOBALS)?;
+    let mut process = tool.start(Stdio::piped(), job.stop)?;
+    let text = process.stdout();
+    let written = compress_stream(&mut Squeezer::new(job.request.compression), text, &mut file, |_| ());
+    // A disk that is full ends the child with SIGPIPE as well: the cause comes first.
+    written.map_err(|error| job.stop.explain(Error::io("write", &job.staging.path().join(names::GLOBALS), error)))?;
+    process.finish()?;
+    Ok((file.finish()?, warnings))
+}

@@ -1,0 +1,301 @@
+//! The dump engine: one consistent snapshot of a database into a staging folder.
+//! pg_dump owns *what* a database is; this module owns *moving the rows*; `run` owns everything before and after.
+//! Invariant: every table in pg_dump's own table of contents has its rows in a unit, or in `schema.dump`, or holds none by nature; else the dump fails.
+
+mod complete;
+mod globals;
+mod objects;
+mod snapshot;
+mod workers;
+
+use crate::error::{Error, Kind, Result};
+use crate::events::Observer;
+use crate::manifest::{Database, File, LargeObjects, Mover, Script, Server, Table};
+use crate::postgres::catalogue;
+use crate::postgres::child::{Passfile, Tool};
+use crate::postgres::connection::Connection;
+use crate::postgres::quote::quote_ident;
+use crate::postgres::tools::{Places, Tools, find};
+use crate::repository::files::{NewFile, hash_file};
+use crate::repository::names;
+use crate::repository::staging::Staging;
+use crate::script::gzip::{Compression, Squeezer};
+use crate::script::section;
+use crate::script::writer::{ScriptWriter, compress_stream};
+use crate::stop::Stop;
+use jiff::Timestamp;
+use snapshot::Snapshot;
+use std::io::Read;
+use std::process::Stdio;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// What to dump, and how.
+pub struct Request<'a> {
+    /// The database.
+    pub connection: &'a Connection,
+    /// Where PostgreSQL's programs are.
+    pub places: &'a Places,
+    /// How many sessions move rows at the same time.
+    pub jobs: usize,
+    /// How hard to compress.
+    pub compression: Compression,
+    /// How long to wait for a lock of the database.
+    pub lock_wait: Duration,
+}
+
+/// What was dumped; the files lie synced in the staging folder.
+pub struct Dumped {
+    /// When the snapshot was taken, by the server's clock.
+    pub snapshot: Timestamp,
+    /// The server.
+    pub server: Server,
+    /// The database.
+    pub database: Database,
+    /// The script.
+    pub script: Script,
+    /// The tables.
+    pub tables: Vec<Table>,
+    /// The large objects.
+    pub large_objects: LargeObjects,
+    /// The files.
+    pub files: Vec<File>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+}
+
+/// The writer that all workers share.
+type Shared = Mutex<ScriptWriter<NewFile, NewFile>>;
+
+/// Dumps the database into the staging folder.
+pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
+    let mut snapshot = Snapshot::take(request.connection, request.lock_wait, stop)?;
+    let tools = find(request.places, snapshot.facts.server.major)?;
+    let passfile = Passfile::create(staging.path(), request.connection)?;
+    let job = Job { request, staging, stop, observer, tools, passfile };
+    let mut facts = snapshot.facts.clone();
+    facts.server.pg_dump.clone_from(&job.tools.version);
+
+    // The schema, the roles and the rest of what is not rows come from PostgreSQL's own programs, side by side.
+    let (schema, globals) = std::thread::scope(|scope| {
+        let globals = scope.spawn(|| globals::write(&job, &facts));
+        let schema = job.write_schema(&snapshot);
+        if schema.is_err() {
+            stop.trip(crate::stop::Reason::Sibling);
+        }
+        (schema, joined(globals.join()))
+    });
+    // The one that failed first speaks; the other was stopped because of it.
+    schema?;
+    let (globals, mut warnings) = globals?;
+    complete::check(&job, &mut snapshot, &mut warnings)?;
+
+    let name = names::script_file(&facts.database.name);
+    let script = staging.file(&name)?.flushed_early()?;
+    let mut writer = ScriptWriter::new(script, staging.file(names::UNITS)?);
+    let mut squeezer = Squeezer::new(request.compression);
+    writer.begin(section::PRE_DATA);
+    let restricted = job.section(&mut writer, &mut squeezer, "pre-data")?;
+    let key = random_key()?;
+    let failed = |error| job.write_failed(&name, error);
+    if restricted {
+        // While units are read psql obeys no backslash commands but the one with our key (psql, `\restrict`): rows cannot become commands
+        // even when a COPY fails and psql goes on reading.
+        writer.text(&mut squeezer, format!("\\restrict {key}\n\n").as_bytes()).map_err(failed)?;
+    }
+    writer.begin(section::UNITS);
+    let shared = Mutex::new(writer);
+    let (id, at) = (snapshot.id.clone(), snapshot.at);
+    let (tables, objects) = std::thread::scope(|scope| {
+        let objects = (facts.large_objects > 0).then(|| scope.spawn(|| failing_together(stop, objects::write(&job, &id, facts.large_objects))));
+        let tables = failing_together(stop, workers::move_rows(&job, &mut snapshot, &shared));
+        (tables, objects.map_or_else(|| Ok(objects::none()), |objects| joined(objects.join())))
+    });
+    let (tables, objects) = first_failure(tables, objects)?;
+    let mut writer = shared.into_inner().map_err(|_| Error::new(Kind::Failed, "a worker failed while it wrote the script"))?;
+
+    let release = if restricted { format!("\\unrestrict {key}\n\n") } else { String::new() };
+    if let Some(part) = &objects.part {
+        writer.begin(section::LARGE_OBJECTS);
+        writer.text(&mut squeezer, release.as_bytes()).map_err(failed)?;
+        writer.copy(crate::repository::files::open_file(&staging.path().join(part))?, objects.plain_bytes).map_err(failed)?;
+        staging.discard(part)?;
+        writer.begin(section::DATA);
+    } else {
+        writer.begin(section::DATA);
+        writer.text(&mut squeezer, release.as_bytes()).map_err(failed)?;
+    }
+    job.section(&mut writer, &mut squeezer, "data")?;
+    writer.begin(section::POST_DATA);
+    job.section(&mut writer, &mut squeezer, "post-data")?;
+    // The locks and the snapshot were held to the end of the last read: had the session died, rows might have been lost to a TRUNCATE.
+    snapshot.release()?;
+    let done = writer.finish(&mut squeezer).map_err(failed)?;
+    let (script, index) = (done.out.finish()?, done.index.finish()?);
+    let (bytes, sha256) = hash_file(&staging.path().join(names::SCHEMA), |_| stop.check())?;
+    drop(job);
+    Ok(Dumped {
+        snapshot: at,
+        server: facts.server,
+        database: facts.database,
+        script: Script { file: name, plain_bytes: done.plain_bytes, sections: done.sections },
+        tables,
+        large_objects: objects.found,
+        files: vec![script, File { name: names::SCHEMA.to_owned(), bytes, sha256 }, globals, index],
+        warnings,
+    })
+}
+
+/// What every part of a dump needs.
+struct Job<'a> {
+    request: &'a Request<'a>,
+    staging: &'a Staging,
+    stop: &'a Stop,
+    observer: &'a dyn Observer,
+    tools: Tools,
+    passfile: Passfile,
+}
+
+impl Job<'_> {
+    /// One of PostgreSQL's programs, connected to the database.
+    fn tool(&self, name: &str) -> Tool {
+        Tool::new(self.tools.program(name)).connected(self.request.connection, &self.passfile).arg("--no-password")
+    }
+
+    /// A pg_dump that sees the snapshot.
+    fn pg_dump(&self, snapshot: &str) -> Tool {
+        let wait = self.request.lock_wait.as_millis().to_string();
+        self.tool("pg_dump").arg(format!("--snapshot={snapshot}")).arg(format!("--lock-wait-timeout={wait}"))
+    }
+
+    /// pg_restore on the archive; it reads a file and connects to nothing.
+    fn pg_restore(&self) -> Tool {
+        Tool::new(self.tools.program("pg_restore"))
+    }
+
+    /// Writes `schema.dump`: everything but plain rows and large objects.
+    fn write_schema(&self, snapshot: &Snapshot) -> Result<()> {
+        let path = self.staging.path().join(names::SCHEMA);
+        let exclude = snapshot.plain.iter().map(|table| format!("--exclude-table-data={}", table.pattern()));
+        let tool = self.pg_dump(&snapshot.id).args(["--format=custom", "--no-blobs"]).args(exclude).arg("--file").arg(&path);
+        let mut length = 0;
+        tool.start(Stdio::null(), self.stop)?.finish_watching(|| {
+            let now = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+            if now != length {
+                length = now;
+                self.stop.moved();
+            }
+        })?;
+        self.stop.moved();
+        let file = crate::repository::files::open_file(&path)?;
+        file.sync_all().map_err(|error| Error::io("sync", &path, error))
+    }
+
+    /// Appends one section of the archive, as SQL, to the script. Tells whether it uses `\restrict`.
+    fn section(&self, writer: &mut ScriptWriter<NewFile, NewFile>, squeezer: &mut Squeezer, name: &str) -> Result<bool> {
+        let tool = self.pg_restore().arg("--file=-").arg(format!("--section={name}")).arg(self.staging.path().join(names::SCHEMA));
+        let mut process = tool.start(Stdio::piped(), self.stop)?;
+        let (mut restricted, mut beginning, mut members) = (false, true, Vec::new());
+        let text = process.stdout();
+        let sink = Sink { writer, members: &mut members };
+        let written = compress_stream(squeezer, text, sink, |piece| {
+            // It stands among the first lines: no statement's text can imitate it there.
+            restricted |= beginning && piece[..piece.len().min(2048)].split(|byte| *byte == b'\n').any(|line| line.starts_with(b"\\restrict "));
+            beginning = false;
+        });
+        // A disk that is full ends the child with SIGPIPE as well: the cause comes first.
+        let plain = written.map_err(|error| self.write_failed("the script", error))?;
+        process.finish()?;
+        writer.members(&[], plain).map_err(|error| self.write_failed("the script", error))?;
+        Ok(restricted)
+    }
+
+    fn write_failed(&self, what: &str, error: std::io::Error) -> Error {
+        self.stop.explain(Error::io("write", &self.staging.path().join(what), error))
+    }
+}
+
+/// Writes members into the script; their plain length is added afterwards.
+struct Sink<'a> {
+    writer: &'a mut ScriptWriter<NewFile, NewFile>,
+    members: &'a mut Vec<u8>,
+}
+
+impl std::io::Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.members.clear();
+        self.writer.members(bytes, 0)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Trips the token when a part fails, so that its siblings end too.
+fn failing_together<T>(stop: &Stop, result: Result<T>) -> Result<T> {
+    if result.is_err() {
+        stop.trip(crate::stop::Reason::Sibling);
+    }
+    result
+}
+
+/// Both results, or the error that came first: the other one only says that it was stopped.
+pub(crate) fn first_failure<A, B>(a: Result<A>, b: Result<B>) -> Result<(A, B)> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+        (Err(a), Err(b)) => Err(if a.to_string() == crate::stop::Reason::Sibling.error().to_string() { b } else { a }),
+    }
+}
+
+fn joined<T>(result: std::thread::Result<Result<T>>) -> Result<T> {
+    result.unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the dump panicked: this is a bug in kluis")))
+}
+
+/// Thirty-two hexadecimal digits that nobody can guess.
+fn random_key() -> Result<String> {
+    let mut bytes = [0; 16];
+    let random = std::path::Path::new("/dev/urandom");
+    std::fs::File::open(random).and_then(|mut file| file.read_exact(&mut bytes)).map_err(|error| Error::io("read", random, error))?;
+    Ok(crate::repository::files::hex(&bytes))
+}
+
+/// The manifest's entry of a table that was read.
+fn entry(table: &catalogue::Table, condition: Option<&String>, moved_by: Mover) -> Table {
+    Table {
+        schema: table.schema.clone(),
+        name: table.name.clone(),
+        columns: table.columns.clone(),
+        condition: condition.cloned(),
+        moved_by,
+        rows: 0,
+        bytes: 0,
+        digest: String::new(),
+        units: 0,
+        objects: table.objects.clone(),
+    }
+}
+
+/// The statement that psql reads in front of the table's rows. Where the script is not in UTF-8, names are written in ASCII alone.
+pub fn header_of(table: &Table, encoding: &str) -> String {
+    let name = |name: &str| {
+        if encoding == "UTF8" || encoding == "SQL_ASCII" || name.is_ascii() {
+            return quote_ident(name);
+        }
+        let escaped: String = name
+            .chars()
+            .map(|c| match c {
+                '"' => "\"\"".to_owned(),
+                '\\' => "\\\\".to_owned(),
+                c if c.is_ascii() => c.to_string(),
+                c => format!("\\+{:06X}", u32::from(c)),
+            })
+            .collect();
+        format!("U&\"{escaped}\"")
+    };
+    let columns = table.columns.iter().map(|column| name(column)).collect::<Vec<_>>().join(", ");
+    let list = if columns.is_empty() { columns } else { format!(" ({columns})") };
+    format!("COPY {}.{}{list} FROM stdin;\n", name(&table.schema), name(&table.name))
+}

@@ -1,0 +1,139 @@
+//! The snapshot that everything of a dump sees, and the session that holds it.
+//! It owns the order "lock, then snapshot"; it leaves reading rows to the workers.
+//! Invariant: every table that is moved was locked before the snapshot was taken, so no TRUNCATE and no rewriting ALTER, which are not
+//! MVCC-safe (manual, 13.6), can make it look empty.
+
+use crate::error::{Error, Kind, Result};
+use crate::postgres::catalogue::{self, Facts, Special, Table};
+use crate::postgres::connection::Connection;
+use crate::postgres::server_error::ServerError;
+use crate::postgres::session::Session;
+use crate::stop::Stop;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How often the list of tables may change under us before we give up.
+const ATTEMPTS: usize = 20;
+/// How much of pg_dump's argument list the names of tables may take. Linux gives a process a quarter of its stack limit, 2 MiB as a rule.
+const ARGUMENT_BYTES: usize = 1 << 20;
+
+/// A snapshot that is held open.
+pub struct Snapshot {
+    /// The coordinator's session: it holds the locks and keeps the snapshot alive.
+    pub session: Session,
+    /// The snapshot's name for other sessions.
+    pub id: String,
+    /// When it was taken, by the server's clock.
+    pub at: Timestamp,
+    /// The facts, as of the snapshot.
+    pub facts: Facts,
+    /// The tables whose rows Kluis moves.
+    pub plain: Vec<Table>,
+    /// The relations whose rows pg_dump moves.
+    pub special: Vec<Special>,
+}
+
+impl Snapshot {
+    /// Lists the tables, locks them, takes the snapshot, and looks again: if a table appeared in between, it starts over.
+    pub fn take(connection: &Connection, lock_wait: Duration, stop: &Stop) -> Result<Snapshot> {
+        let mut session = Session::connect(connection, stop)?;
+        session.execute(&format!("SET lock_timeout = {}", lock_wait.as_millis()))?;
+        let major = session.server_version_num() / 10_000;
+        let standby = catalogue::facts(&mut session)?.server.standby;
+        session.execute(&catalogue::settings(major))?;
+        catalogue::guard_against_swaps(&mut session)?;
+        for _ in 0..ATTEMPTS {
+            let tables = Lists::read(&mut session, standby)?;
+            session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+            match tables.lock(&mut session) {
+                Ok(()) => {}
+                Err(error) if vanished(&error) => {
+                    session.execute("ROLLBACK")?;
+                    continue;
+                }
+                Err(error) => return Err(error.context("cannot lock the tables for reading")),
+            }
+            // The first query fixes the snapshot; LOCK TABLE before it does not.
+            let rows =
+                session.query("SELECT pg_catalog.pg_export_snapshot(), (EXTRACT(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::pg_catalog.int8")?;
+            let row = rows.rows.first().cloned().unwrap_or_default();
+            let id = catalogue::cell(&row, 0)?.to_owned();
+            let at = Timestamp::from_microsecond(catalogue::number(&row, 1)?)
+                .map_err(|_| Error::new(Kind::Failed, "the server's clock shows an impossible time"))?;
+            let again = Lists::read(&mut session, standby)?;
+            if !again.same_tables(&tables) {
+                session.execute("ROLLBACK")?;
+                continue;
+            }
+            let facts = catalogue::facts(&mut session)?;
+            let (plain, special) = again.divide(&facts.database.encoding);
+            return Ok(Snapshot { session, id, at, facts, plain, special });
+        }
+        Err(Error::new(Kind::Failed, format!("tables were created or dropped during each of {ATTEMPTS} attempts to lock them all"))
+            .hinted("run the backup when fewer tables are created and dropped"))
+    }
+
+    /// Ends the snapshot. Fails if the session that held it had been lost: then the locks had been lost as well.
+    pub fn release(mut self) -> Result<()> {
+        self.session.execute("COMMIT").map_err(|error| error.context("the session that held the snapshot was lost"))
+    }
+}
+
+/// The tables of both sorts, as listed at one time.
+struct Lists {
+    plain: Vec<Table>,
+    special: Vec<Special>,
+}
+
+impl Lists {
+    fn read(session: &mut Session, standby: bool) -> Result<Lists> {
+        Ok(Lists { plain: catalogue::plain_tables(session, standby)?, special: catalogue::special_tables(session, standby)? })
+    }
+
+    fn lock(&self, session: &mut Session) -> Result<()> {
+        let names: Vec<String> = self.plain.iter().chain(self.special.iter().map(|special| &special.table)).map(Table::qualified).collect();
+        for chunk in names.chunks(200) {
+            session.execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", chunk.join(", ")))?;
+        }
+        Ok(())
+    }
+
+    /// Whether the same tables, by OID, name and columns, are in both. Sizes may differ.
+    fn same_tables(&self, other: &Lists) -> bool {
+        let key = |table: &Table| (table.oid, table.schema.clone(), table.name.clone(), table.columns.clone());
+        self.plain.iter().map(key).eq(other.plain.iter().map(key))
+            && self.special.iter().map(|special| key(&special.table)).eq(other.special.iter().map(|special| key(&special.table)))
+    }
+
+    /// Leaves to pg_dump the smallest tables where there are so many that their names do not fit into its argument list, and those whose
+    /// name cannot be given to it.
+    fn divide(mut self, encoding: &str) -> (Vec<Table>, Vec<Special>) {
+        let mut by_size: Vec<usize> = (0..self.plain.len()).collect();
+        by_size.sort_by_key(|index| std::cmp::Reverse(self.plain[*index].bytes));
+        let (mut room, mut kept) = (ARGUMENT_BYTES, vec![false; self.plain.len()]);
+        for index in by_size {
+            let (pattern, utf8) = (self.plain[index].pattern(), matches!(encoding, "UTF8" | "SQL_ASCII"));
+            // pg_dump reads patterns in the database's encoding, and ours are UTF-8.
+            kept[index] = pattern.len() + 40 <= room && (utf8 || pattern.is_ascii());
+            if kept[index] {
+                room -= pattern.len() + 40;
+            }
+        }
+        let (mut plain, mut index) = (Vec::new(), 0);
+        for table in self.plain {
+            if kept[index] {
+                plain.push(table);
+            } else {
+                let leaves = vec![table.oid];
+                self.special.push(Special { table, condition: None, leaves });
+            }
+            index += 1;
+        }
+        (plain, self.special)
+    }
+}
+
+/// Whether a table or its schema went away between listing and locking.
+fn vanished(error: &Error) -> bool {
+    ServerError::of(error).is_some_and(|error| matches!(error.sqlstate.as_str(), "42P01" | "3F000" | "42809"))
+}

@@ -1,0 +1,279 @@
+//! The row path: N sessions that share the snapshot, each reading, digesting, compressing and appending units.
+//! It owns the division of work, the largest first and big tables by ctid range; the order of units in the script is whatever it turns out to be.
+//! Invariant: memory is bounded by workers × unit size; a unit is appended whole or, for a row larger than a unit, under the writer's lock.
+
+use super::snapshot::Snapshot;
+use super::{Job, Shared, entry, header_of};
+use crate::error::{Error, Kind, Result};
+use crate::events::Event;
+use crate::manifest::{Mover, Table};
+use crate::postgres::catalogue::{self, column_list};
+use crate::postgres::copy::{Piece, Progress};
+use crate::postgres::quote::quote_ident;
+use crate::postgres::server_error::ServerError;
+use crate::postgres::session::Session;
+use crate::script::UNIT_BYTES;
+use crate::script::digest::{Digest, RowStream};
+use crate::script::gzip::Squeezer;
+use crate::stop::Reason;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A part of a big table is never smaller than this on the server's disk, so that the cost of a query stays small against it.
+const SMALLEST_PART: u64 = 4 << 20;
+/// Nor larger than this.
+const LARGEST_PART: u64 = 256 << 20;
+/// Into how many parts, for each worker, the whole database is cut: the last part to end keeps the others waiting only for this fraction.
+const PARTS_A_WORKER: u64 = 32;
+
+/// One COPY to run.
+struct Item {
+    /// The table's place in the manifest's list.
+    table: usize,
+    /// The statement.
+    copy: String,
+    /// The table's name, to be locked.
+    lock: String,
+    /// The size on the server's disk, estimated, in bytes.
+    bytes: u64,
+    /// Whether the rows go into the script, or are only counted and digested because pg_dump moves them.
+    write: bool,
+}
+
+/// What all workers share.
+struct Work<'a> {
+    job: &'a Job<'a>,
+    writer: &'a Shared,
+    snapshot: String,
+    major: u32,
+    items: Vec<Item>,
+    next: AtomicUsize,
+    /// Items whose table somebody waits to lock exclusively: the coordinator, which holds the lock already, reads them.
+    contended: Mutex<Vec<usize>>,
+    digests: Vec<Mutex<(Digest, u64)>>,
+    headers: Vec<String>,
+}
+
+/// Moves the rows of every table into the script. Returns the manifest's list of tables.
+pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Result<Vec<Table>> {
+    let mut tables: Vec<Table> = Vec::new();
+    let (mut items, mut headers) = (Vec::new(), Vec::new());
+    let encoding = snapshot.facts.database.encoding.clone();
+    let total: u64 = snapshot.plain.iter().map(|table| table.bytes).sum();
+    let part = (total / (job.request.jobs as u64 * PARTS_A_WORKER)).clamp(SMALLEST_PART, LARGEST_PART);
+    job.observer.event(&Event::Total { bytes: total, tables: snapshot.plain.len() as u64 });
+    for table in &snapshot.plain {
+        let index = tables.len();
+        tables.push(entry(table, None, Mover::Units));
+        headers.push(header_of(&tables[index], &encoding));
+        items.extend(cut(table, index, part, &encoding));
+    }
+    for special in &snapshot.special {
+        let (table, condition) = (&special.table, special.condition.as_deref().unwrap_or(""));
+        let (list, qualified) = (column_list(&table.columns), table.qualified());
+        // Without ONLY, so that a partitioned table yields the rows of its partitions.
+        let copy = format!(
+            "COPY (SELECT {} FROM {qualified} {condition}) TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')",
+            list.trim_start_matches(" (").trim_end_matches(')')
+        );
+        items.push(Item { table: tables.len(), copy, lock: qualified, bytes: 0, write: false });
+        headers.push(String::new());
+        tables.push(entry(table, special.condition.as_ref(), Mover::PgDump));
+    }
+    items.sort_by_key(|item| std::cmp::Reverse(item.bytes));
+    let work = Work {
+        job,
+        writer,
+        snapshot: snapshot.id.clone(),
+        major: snapshot.facts.server.major,
+        next: AtomicUsize::new(0),
+        contended: Mutex::default(),
+        digests: tables.iter().map(|_| Mutex::default()).collect(),
+        items,
+        headers,
+    };
+    let workers = job.request.jobs.min(work.items.len());
+    let results: Vec<Result<()>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..workers)
+            .map(|_| {
+                scope.spawn(|| {
+                    let result = work.run();
+                    if result.is_err() {
+                        job.stop.trip(Reason::Sibling);
+                    }
+                    result
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| super::joined(thread.join())).collect()
+    });
+    crate::stop::first_cause(results)?;
+    let contended = std::mem::take(&mut *work.contended.lock().map_err(poisoned)?);
+    let mut mover = Mill::new(&work);
+    for index in contended {
+        mover.copy(&mut snapshot.session, &work.items[index])?;
+    }
+    for (table, digest) in tables.iter_mut().zip(&work.digests) {
+        let (digest, units) = *digest.lock().map_err(poisoned)?;
+        (table.rows, table.bytes, table.digest, table.units) = (digest.rows, digest.bytes, digest.hex(), units);
+    }
+    Ok(tables)
+}
+
+fn poisoned<T>(_: std::sync::PoisonError<T>) -> Error {
+    Error::new(Kind::Failed, "a worker panicked: this is a bug in kluis")
+}
+
+/// One item for a table, or several for the ctid ranges of a big one.
+fn cut(table: &catalogue::Table, index: usize, part: u64, encoding: &str) -> Vec<Item> {
+    let (qualified, options) = (table.qualified(), format!("TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')"));
+    let item = |copy, bytes| Item { table: index, copy, lock: qualified.clone(), bytes, write: true };
+    let parts = if table.splittable { (table.bytes / part).min(table.pages) } else { 1 };
+    if parts <= 1 {
+        return vec![item(format!("COPY {qualified}{} {options}", table.column_list()), table.bytes)];
+    }
+    let columns = table.columns.iter().map(|column| quote_ident(column)).collect::<Vec<_>>().join(", ");
+    let edge = |number: u64| (u128::from(table.pages) * u128::from(number) / u128::from(parts)) as u64;
+    (0..parts)
+        .map(|number| {
+            // The last range is open-ended: rows may have come since the size was looked at.
+            let end = if number + 1 < parts { format!(" AND ctid < '({},0)'", edge(number + 1)) } else { String::new() };
+            let copy = format!("COPY (SELECT {columns} FROM ONLY {qualified} WHERE ctid >= '({},0)'{end}) {options}", edge(number));
+            item(copy, table.bytes / parts)
+        })
+        .collect()
+}
+
+/// The end of a unit's rows.
+const FOOTER: &str = "\\.\n\n";
+
+impl Work<'_> {
+    /// One worker: its own session in the shared snapshot, until no item is left.
+    fn run(&self) -> Result<()> {
+        let mut session = Session::connect(self.job.request.connection, self.job.stop)?;
+        session.execute(&catalogue::settings(self.major))?;
+        catalogue::guard_against_swaps(&mut session)?;
+        session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
+        session.execute(&format!("SET TRANSACTION SNAPSHOT '{}'", self.snapshot))?;
+        let mut mill = Mill::new(self);
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = self.items.get(index) else { return Ok(()) };
+            // Without NOWAIT we would queue behind whoever waits for the coordinator's lock to go, and wait for ever.
+            session.execute("SAVEPOINT k")?;
+            match session.execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", item.lock)) {
+                Ok(()) => mill.copy(&mut session, item)?,
+                Err(error) if ServerError::of(&error).is_some_and(|error| error.sqlstate == "55P03") => {
+                    session.execute("ROLLBACK TO SAVEPOINT k")?;
+                    self.contended.lock().map_err(poisoned)?.push(index);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// A worker's compressor and buffers.
+struct Mill<'a> {
+    work: &'a Work<'a>,
+    squeezer: Squeezer,
+    rows: Vec<u8>,
+    header: Vec<u8>,
+    body: Vec<u8>,
+    footer: Vec<u8>,
+}
+
+impl<'a> Mill<'a> {
+    fn new(work: &'a Work<'a>) -> Self {
+        Mill { work, squeezer: Squeezer::new(work.job.request.compression), rows: Vec::new(), header: Vec::new(), body: Vec::new(), footer: Vec::new() }
+    }
+
+    fn squeeze(&mut self, header: &str) -> std::io::Result<()> {
+        self.header.clear();
+        self.footer.clear();
+        self.squeezer.compress(header.as_bytes(), &mut self.header)?;
+        self.squeezer.compress(FOOTER.as_bytes(), &mut self.footer)?;
+        Ok(())
+    }
+
+    /// Runs one COPY to its end.
+    fn copy(&mut self, session: &mut Session, item: &Item) -> Result<()> {
+        let work = self.work;
+        let failed = |error: std::io::Error| work.job.write_failed("the script", error);
+        self.squeeze(&work.headers[item.table]).map_err(failed)?;
+        let mut copy = session.copy_out(&item.copy)?;
+        // Whole rows are digested at once; a row that comes in parts goes through a stream.
+        let (mut digest, mut huge, mut units, mut told) = (Digest::default(), RowStream::default(), 0, 0);
+        loop {
+            self.rows.clear();
+            let before = digest.rows + huge.digest.rows;
+            let progress = copy.read_rows(&mut self.rows, UNIT_BYTES, |piece| match piece {
+                Piece::Row(row) => digest.add_row(row),
+                Piece::Part { bytes, last: false } => huge.part(bytes),
+                Piece::Part { bytes, last: true } => {
+                    huge.part(&bytes[..bytes.len() - 1]);
+                    huge.end_row();
+                }
+            })?;
+            if !item.write {
+                if progress == Progress::End {
+                    break;
+                }
+                continue;
+            }
+            let mut rows = digest.rows + huge.digest.rows - before;
+            if progress == Progress::Partial {
+                // A row larger than a unit: its members go to the script one by one, and nobody else's in between.
+                let mut writer = work.writer.lock().map_err(poisoned)?;
+                writer.begin_unit(item.table as u32, &self.header, work.headers[item.table].len() as u64).map_err(failed)?;
+                loop {
+                    self.body.clear();
+                    self.squeezer.compress(&self.rows, &mut self.body).map_err(failed)?;
+                    writer.unit_rows(&self.body, self.rows.len() as u64).map_err(failed)?;
+                    self.rows.clear();
+                    if !huge.is_open() {
+                        break;
+                    }
+                    while let Some(piece) = copy.next_piece()? {
+                        let (bytes, last) = (piece.bytes(), piece.ends_row());
+                        self.rows.extend_from_slice(bytes);
+                        if last {
+                            huge.part(&bytes[..bytes.len() - 1]);
+                            huge.end_row();
+                            rows += 1;
+                            break;
+                        }
+                        huge.part(bytes);
+                        if self.rows.len() >= UNIT_BYTES {
+                            break;
+                        }
+                    }
+                }
+                writer.end_unit(&self.footer, FOOTER.len() as u64, rows).map_err(failed)?;
+                units += 1;
+            } else if !self.rows.is_empty() {
+                self.body.clear();
+                self.squeezer.compress(&self.rows, &mut self.body).map_err(failed)?;
+                let mut writer = work.writer.lock().map_err(poisoned)?;
+                writer.begin_unit(item.table as u32, &self.header, work.headers[item.table].len() as u64).map_err(failed)?;
+                writer.unit_rows(&self.body, self.rows.len() as u64).map_err(failed)?;
+                writer.end_unit(&self.footer, FOOTER.len() as u64, rows).map_err(failed)?;
+                drop(writer);
+                units += 1;
+            }
+            // The bar counts bytes on the server's disk: each row of a part is taken to be an equal share of what is left of it.
+            let share = (item.bytes.saturating_sub(told)).min(self.rows.len() as u64);
+            told += share;
+            work.job.observer.event(&Event::Moved { bytes: share, rows });
+            if progress == Progress::End {
+                break;
+            }
+        }
+        work.job.observer.event(&Event::Moved { bytes: item.bytes.saturating_sub(told), rows: 0 });
+        digest.add(&huge.digest);
+        let mut total = work.digests[item.table].lock().map_err(poisoned)?;
+        total.0.add(&digest);
+        total.1 += units;
+        Ok(())
+    }
+}

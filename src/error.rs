@@ -1,0 +1,162 @@
+//! The one error type. It owns kind, operation, subject, cause and hint; it leaves printing to `main`.
+//! The kind alone decides the exit code and whether a retry makes sense, in one exhaustive match each.
+//! No secret and no row value may enter an error: constructors take text that is already clean.
+
+use std::fmt;
+
+/// The result of every fallible function of the engine.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What sort of thing went wrong. Decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Anything that has no class of its own.
+    Failed,
+    /// A wrong flag, key or value: what the user typed.
+    Usage,
+    /// The newest backup is older than it may be.
+    Stale,
+    /// The database cannot be reached, refuses us, or is of a version that we cannot serve.
+    Unreachable,
+    /// Another run holds the lock.
+    Locked,
+    /// A decryption key is missing or wrong.
+    Key,
+    /// A backup is not what its manifest says.
+    Verification,
+    /// The storage is full, read-only, missing or not ours.
+    Storage,
+    /// A time limit passed.
+    TimedOut,
+    /// A signal asked us to stop.
+    Interrupted,
+}
+
+impl Kind {
+    /// The process's exit code for this kind.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::Stale => 4,
+            Kind::Unreachable => 10,
+            Kind::Locked => 11,
+            Kind::Key => 12,
+            Kind::Verification => 13,
+            Kind::Storage => 14,
+            Kind::TimedOut => 15,
+            Kind::Interrupted => 130,
+        }
+    }
+
+    /// The word for this kind in history lines and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Failed => "failed",
+            Kind::Usage => "usage",
+            Kind::Stale => "stale",
+            Kind::Unreachable => "unreachable",
+            Kind::Locked => "locked",
+            Kind::Key => "key",
+            Kind::Verification => "verification",
+            Kind::Storage => "storage",
+            Kind::TimedOut => "timed-out",
+            Kind::Interrupted => "interrupted",
+        }
+    }
+}
+
+/// An error: what was done to what, why it failed and what to do next.
+///
+/// `Display` prints the message only; the cause is in `source()` and the hint in [`Error::hint`], so nothing is printed twice.
+#[derive(Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl Error {
+    /// A new error. `message` is lower case, without a full stop, with its subject quoted.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Error(Box::new(Inner { kind, message: message.into(), hint: None, source: None }))
+    }
+
+    /// A wrong flag, key or value.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Error::new(Kind::Usage, message)
+    }
+
+    /// A file operation that failed. Its kind is always [`Kind::Storage`]; running out of space gets its own hint.
+    pub fn io(operation: &str, path: &std::path::Path, source: std::io::Error) -> Self {
+        let hint = match source.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
+                Some("free some space on this volume, or lower BACKUP_RETENTION_DAYS; earlier backups were not touched")
+            }
+            std::io::ErrorKind::ReadOnlyFilesystem => Some("the volume is mounted read-only: mount it read-write for this service"),
+            std::io::ErrorKind::PermissionDenied => Some("make the folder owned by and writable for the user that kluis runs as"),
+            _ => None,
+        };
+        let error = Error::new(Kind::Storage, format!("cannot {operation} '{}'", path.display())).because(source);
+        match hint {
+            Some(hint) => error.hinted(hint),
+            None => error,
+        }
+    }
+
+    /// Adds the next step for the user.
+    pub fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds the cause.
+    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Says in which context this error happened: it becomes the cause of `message`, and keeps kind and hint.
+    pub fn context(self, message: impl Into<String>) -> Self {
+        let (kind, hint) = (self.kind(), self.0.hint.clone());
+        Error(Box::new(Inner { kind, message: message.into(), hint, source: Some(Box::new(self)) }))
+    }
+
+    /// What sort of error this is.
+    pub fn kind(&self) -> Kind {
+        self.0.kind
+    }
+
+    /// The next step for the user, where there is one to give.
+    pub fn hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The message and its causes in one line, joined by `: `, for logs and history.
+    pub fn chain(&self) -> String {
+        let mut line = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            line.push_str(": ");
+            line.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        line
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source.as_deref().map(|s| s as _)
+    }
+}

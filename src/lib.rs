@@ -1,0 +1,30 @@
+//! Kluis backs up PostgreSQL databases and proves each backup by restoring it.
+//!
+//! The library is the engine; the binary parses, dispatches and prints. `docs/ARCHITECTURE.md` is the map.
+
+#![cfg_attr(test, allow(clippy::unit_arg))]
+
+pub mod cli;
+pub mod compare;
+pub mod config;
+pub mod drill;
+pub mod dump;
+pub mod error;
+pub mod events;
+pub mod manifest;
+pub mod notes;
+pub mod postgres;
+pub mod preflight;
+pub mod proof;
+pub mod prune;
+pub mod repository;
+pub mod restore;
+pub mod retention;
+pub mod run;
+pub mod schedule;
+pub mod script;
+pub mod stop;
+pub mod units;
+pub mod verify;
+
+pub use error::{Error, Kind, Result};

@@ -1,0 +1,391 @@
+//! What a backup holds (`manifest.json`) and how far it has been proven (`proof.json`), as data.
+//! It owns the two formats and their versions; it leaves reading and writing files to `repository`.
+//! Invariant: a manifest of a newer format is refused by name, never half understood. `docs/FORMAT.md` is the specification.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The format that this version writes, and the newest that it reads.
+pub const FORMAT: u32 = 1;
+
+/// What a backup holds. Written once, before the backup is published.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this format.
+    pub format: u32,
+    /// The version of Kluis that wrote it.
+    pub kluis: String,
+    /// The backup's name: the run's start in UTC.
+    pub id: String,
+    /// The target's name.
+    pub target: String,
+    /// When the run began.
+    pub started: Timestamp,
+    /// When the snapshot was taken: the backup holds the database as it was then.
+    pub snapshot: Timestamp,
+    /// When the last byte was written.
+    pub finished: Timestamp,
+    /// The server that was dumped.
+    pub server: Server,
+    /// The database that was dumped.
+    pub database: Database,
+    /// The script.
+    pub script: Script,
+    /// Every table whose rows the backup holds.
+    pub tables: Vec<Table>,
+    /// The large objects.
+    pub large_objects: LargeObjects,
+    /// Every other file of the backup but this one, with size and hash.
+    pub files: Vec<File>,
+    /// What the operator should know about this backup.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+/// The server that was dumped.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Server {
+    /// `server_version`, as the server says it.
+    pub version: String,
+    /// The major version.
+    pub major: u32,
+    /// The version of pg_dump that was used.
+    pub pg_dump: String,
+    /// Whether it was a hot standby.
+    pub standby: bool,
+    /// The name of the bootstrap superuser, who owns the system's own objects.
+    #[serde(default)]
+    pub superuser: String,
+    /// Whether the role's password hashes are in the globals.
+    pub role_passwords: bool,
+}
+
+/// The database that was dumped, with what lies outside of a dump but is needed for a restore.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Database {
+    /// Its name.
+    pub name: String,
+    /// Its owner.
+    pub owner: String,
+    /// `pg_database_size`, in bytes.
+    pub bytes: u64,
+    /// The server-side encoding, for instance `UTF8`.
+    pub encoding: String,
+    /// LC_COLLATE.
+    pub collate: String,
+    /// LC_CTYPE.
+    pub ctype: String,
+    /// The locale provider: `libc`, `icu` or `builtin`.
+    pub locale_provider: String,
+    /// The locale of the ICU or builtin provider.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locale: Option<String>,
+    /// ICU's tailoring rules.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub icu_rules: Option<String>,
+    /// `lc_monetary`: how money is written in the rows.
+    #[serde(default)]
+    pub lc_monetary: String,
+    /// The version of the database's default collation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub collation_version: Option<String>,
+    /// The extensions in it.
+    pub extensions: Vec<Extension>,
+    /// The roles that own something in it or were granted something.
+    pub roles: Vec<String>,
+    /// The tablespaces, other than the standard ones, that something in it lies in.
+    pub tablespaces: Vec<String>,
+}
+
+/// An installed extension.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Extension {
+    /// Its name.
+    pub name: String,
+    /// Its installed version.
+    pub version: String,
+}
+
+/// The script, and where its sections lie.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Script {
+    /// Its file name.
+    pub file: String,
+    /// Its size uncompressed, in bytes.
+    pub plain_bytes: u64,
+    /// Its sections, in order, without gaps.
+    pub sections: Vec<Section>,
+}
+
+impl Script {
+    /// The section of that name.
+    pub fn section(&self, name: &str) -> Option<&Section> {
+        self.sections.iter().find(|section| section.name == name)
+    }
+}
+
+/// One section of the script: a run of whole gzip members.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Section {
+    /// `pre-data`, `units`, `large-objects`, `data`, `post-data` or `end`.
+    pub name: String,
+    /// Where it begins in the file, in bytes.
+    pub offset: u64,
+    /// Its compressed length, in bytes.
+    pub bytes: u64,
+    /// Its length uncompressed, in bytes.
+    pub plain_bytes: u64,
+}
+
+/// Who moved a table's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mover {
+    /// Kluis: the rows are in units.
+    Units,
+    /// pg_dump: the rows are in `schema.dump` and in the script's data section.
+    PgDump,
+}
+
+/// A table whose rows the backup holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// The columns whose values were copied, in order.
+    pub columns: Vec<String>,
+    /// For an extension's configuration table: which rows are data (`extcondition`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<String>,
+    /// Who moved its rows.
+    pub moved_by: Mover,
+    /// The number of rows in the snapshot.
+    pub rows: u64,
+    /// The size of the rows' COPY text, in bytes.
+    pub bytes: u64,
+    /// The content digest, 32 hexadecimal digits.
+    pub digest: String,
+    /// The number of units.
+    pub units: u64,
+    /// What belongs to the table (itself, indexes, constraints, defaults, triggers, owned sequences, …), as pairs of catalogue and OID, as
+    /// they stand in the archive's table of contents. It is what `restore --table` brings back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<(u32, u32)>,
+}
+
+impl Table {
+    /// `schema.name` for messages, unquoted.
+    pub fn label(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+}
+
+/// The large objects of the database.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LargeObjects {
+    /// How many.
+    pub count: u64,
+    /// Their total size in bytes.
+    pub bytes: u64,
+    /// The content digest over all of them, 32 hexadecimal digits.
+    pub digest: String,
+}
+
+/// A file of the backup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct File {
+    /// Its name in the backup's folder.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// Reads a manifest. The error says in one line what is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<Manifest, String> {
+        #[derive(Deserialize)]
+        struct Version {
+            format: u32,
+        }
+        let version: Version = serde_json::from_slice(text).map_err(|error| format!("not a manifest: {}", located(&error)))?;
+        if version.format != FORMAT {
+            return Err(format!("format {} is not known to this version of kluis, which reads format {FORMAT}", version.format));
+        }
+        let manifest: Manifest = serde_json::from_slice(text).map_err(|error| format!("not a manifest of format {FORMAT}: {}", located(&error)))?;
+        manifest.consistent()?;
+        Ok(manifest)
+    }
+
+    /// The manifest as it is written: pretty JSON and a line end.
+    pub fn render(&self) -> Vec<u8> {
+        render(self)
+    }
+
+    /// All rows together.
+    pub fn rows(&self) -> u64 {
+        self.tables.iter().map(|table| table.rows).sum()
+    }
+
+    /// The size of the whole backup on disk, in bytes, less the manifest itself.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
+    /// The entry of that file.
+    pub fn file(&self, name: &str) -> Option<&File> {
+        self.files.iter().find(|file| file.name == name)
+    }
+
+    /// What can be checked without looking at a file.
+    fn consistent(&self) -> Result<(), String> {
+        let mut end = 0;
+        for section in &self.script.sections {
+            if section.offset != end {
+                return Err(format!("section '{}' does not begin where the one before it ends", section.name));
+            }
+            end = section.offset.checked_add(section.bytes).ok_or_else(|| format!("section '{}' is impossibly long", section.name))?;
+        }
+        for file in &self.files {
+            // A name from a file that anyone may have edited must not lead out of the folder.
+            if file.name.is_empty() || file.name.starts_with('.') || file.name.contains(['/', '\\', '\n', '\0']) {
+                return Err("a file has a name that cannot be a file's name in this folder".to_owned());
+            }
+            if file.sha256.len() != 64 || !file.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return Err(format!("the hash of '{}' is not a SHA-256", file.name));
+            }
+        }
+        let script = self.file(&self.script.file).ok_or("the script is not among the files")?;
+        if script.bytes != end {
+            return Err("the script's sections do not add up to its size".to_owned());
+        }
+        for table in &self.tables {
+            if u128::from_str_radix(&table.digest, 16).is_err() || table.digest.len() != 32 {
+                return Err("a table's digest is not 32 hexadecimal digits".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far a backup has been proven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rung {
+    /// Hashes are written.
+    Sealed,
+    /// Decoded back end to end; the counts match.
+    Read,
+    /// Restored into a throwaway server; every table's rows and digest are equal.
+    Restored,
+    /// The operator's own assertions pass too.
+    Asserted,
+}
+
+/// What the latest proof says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// What the rung says is so.
+    Good,
+    /// The backup is wrong.
+    Bad,
+    /// It could not be judged on this machine.
+    CannotJudge,
+}
+
+/// How far a backup has been proven, when and how. Replaced atomically.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Proof {
+    /// The version of this format.
+    pub format: u32,
+    /// The version of Kluis that wrote it.
+    pub kluis: String,
+    /// The highest rung reached.
+    pub rung: Rung,
+    /// What the latest attempt said.
+    pub verdict: Verdict,
+    /// When the latest attempt ended.
+    pub at: Timestamp,
+    /// When the rung was reached.
+    pub reached: Timestamp,
+    /// What made the latest attempt: `verify` or `drill`.
+    #[serde(default)]
+    pub by: String,
+    /// What was found, in words without a row value.
+    #[serde(default)]
+    pub findings: Vec<String>,
+    /// The drill's facts, once there was a drill.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<DrillFacts>,
+}
+
+/// What a drill did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DrillFacts {
+    /// The throwaway server's version.
+    pub server: String,
+    /// Tables compared.
+    pub tables: u64,
+    /// Rows compared.
+    pub rows: u64,
+    /// Large objects compared.
+    pub large_objects: u64,
+    /// The operator's assertions that passed.
+    pub assertions: u64,
+    /// How long the restore itself took, in milliseconds.
+    pub restore_ms: u64,
+    /// How long the whole drill took, in milliseconds.
+    pub total_ms: u64,
+}
+
+impl Proof {
+    /// Reads a proof. The error says in one line what is wrong with it.
+    pub fn parse(text: &[u8]) -> Result<Proof, String> {
+        let proof: Proof = serde_json::from_slice(text).map_err(|error| format!("not a proof: {}", located(&error)))?;
+        if proof.format != FORMAT {
+            return Err(format!("format {} is not known to this version of kluis, which reads format {FORMAT}", proof.format));
+        }
+        Ok(proof)
+    }
+
+    /// The proof as it is written.
+    pub fn render(&self) -> Vec<u8> {
+        render(self)
+    }
+
+    /// How the backup stands, in one word: `bad`, `sealed`, `read`, `proven` or `asserted`.
+    pub fn word(&self) -> &'static str {
+        match (self.verdict, self.rung) {
+            (Verdict::Bad, _) => "bad",
+            (_, Rung::Sealed) => "sealed",
+            (_, Rung::Read) => "read",
+            (_, Rung::Restored) => "proven",
+            (_, Rung::Asserted) => "asserted",
+        }
+    }
+
+    /// Whether the backup was restored and found equal, and nothing since says otherwise.
+    pub fn proven(&self) -> bool {
+        self.verdict != Verdict::Bad && self.rung >= Rung::Restored
+    }
+}
+
+fn render(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(value).expect("plain data always has a JSON form");
+    text.push(b'\n');
+    text
+}
+
+/// Where a JSON text is wrong, without quoting any of it: it may hold names that were planted there.
+fn located(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Syntax => "broken JSON",
+        serde_json::error::Category::Eof => "the text ends too early",
+        _ => "a field is missing or of the wrong kind",
+    };
+    format!("{what} at line {}, column {}", error.line(), error.column())
+}

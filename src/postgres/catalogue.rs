@@ -1,0 +1,357 @@
+//! What the catalogue says: the server, the database, its tables and what the role may not read.
+//! It owns the queries; it leaves decisions to the engine. pg_dump owns what a database *is*: nothing here goes into a dump but names of tables and columns.
+//! Invariant: every query names `pg_catalog` or runs with an empty search_path, so that objects of the database cannot get in between.
+
+use crate::error::{Error, Kind, Result};
+use crate::manifest::{Database, Extension, Server};
+use crate::postgres::quote::{quote_ident, quote_literal, quote_qualified};
+use crate::postgres::session::Session;
+
+/// The oldest and the newest major version that are served.
+pub const MAJORS: std::ops::RangeInclusive<u32> = 13..=18;
+
+/// Settings for sessions that read or write rows: those of pg_dump (pg_dump.c, `setup_connection`), and what makes the text of
+/// rows depend on the rows alone. `lc_monetary` stays as it is, as with pg_dump: money is read back under the same setting.
+pub fn settings(major: u32) -> String {
+    let mut settings = String::from(
+        "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET extra_float_digits = 3; SET TimeZone = 'UTC'; SET bytea_output = hex; \
+         SET synchronize_seqscans = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
+         SET max_parallel_workers_per_gather = 0; SET jit = off; SET xmloption = content;",
+    );
+    if major >= 14 {
+        // A server process that waits for a lock notices that we are gone (runtime-config-connection).
+        settings.push_str(" SET client_connection_check_interval = '2s'; SET idle_session_timeout = 0;");
+    }
+    if major >= 17 {
+        settings.push_str(" SET transaction_timeout = 0;");
+    }
+    settings
+}
+
+/// Forbids reading through views and foreign tables where the server can (CVE-2024-7348: a table that is swapped for a view in mid-dump).
+pub fn guard_against_swaps(session: &mut Session) -> Result<()> {
+    session
+        .execute("SELECT pg_catalog.set_config(name, 'view, foreign-table', false) FROM pg_catalog.pg_settings WHERE name = 'restrict_nonsystem_relation_kind'")
+}
+
+/// What there is to know about the server and the database before a dump.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The server. `pg_dump` is still empty.
+    pub server: Server,
+    /// The database.
+    pub database: Database,
+    /// The role that we are.
+    pub role: String,
+    /// Whether it is a superuser.
+    pub superuser: bool,
+    /// The number of large objects.
+    pub large_objects: u64,
+}
+
+/// The cell of a row that must be there.
+pub fn cell(row: &[Option<String>], column: usize) -> Result<&str> {
+    row.get(column).and_then(Option::as_deref).ok_or_else(|| Error::new(Kind::Failed, "the server's catalogue answered with an unexpected null"))
+}
+
+/// The number in the cell of a row.
+pub fn number<T: std::str::FromStr>(row: &[Option<String>], column: usize) -> Result<T> {
+    cell(row, column)?.parse().map_err(|_| Error::new(Kind::Failed, "the server's catalogue answered with something that is not a number"))
+}
+
+fn list(row: &[Option<String>], column: usize) -> Result<Vec<String>> {
+    serde_json::from_str(cell(row, column)?).map_err(|_| Error::new(Kind::Failed, "the server's catalogue answered with something that is not a list"))
+}
+
+/// Reads the facts. Refuses a server of a version that is not served.
+pub fn facts(session: &mut Session) -> Result<Facts> {
+    let major = session.server_version_num() / 10_000;
+    if !MAJORS.contains(&major) {
+        return Err(Error::new(
+            Kind::Unreachable,
+            format!("the server is PostgreSQL {major}, and this version of kluis serves {} to {}", MAJORS.start(), MAJORS.end()),
+        )
+        .hinted("use another version of kluis, or upgrade the server"));
+    }
+    let provider = match major {
+        17.. => "d.datlocprovider, d.datlocale, d.daticurules, d.datcollversion",
+        16 => "d.datlocprovider, d.daticulocale, d.daticurules, d.datcollversion",
+        15 => "d.datlocprovider, d.daticulocale, NULL, d.datcollversion",
+        _ => "'c', NULL, NULL, NULL",
+    };
+    let query = format!(
+        "SELECT pg_catalog.current_setting('server_version'), pg_catalog.pg_is_in_recovery(), pg_catalog.current_database(), pg_catalog.pg_get_userbyid(d.datdba),
+            pg_catalog.pg_database_size(d.oid), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_catalog.current_setting('lc_monetary'),
+            current_user, (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
+            (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata),
+            (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(extname, extversion) ORDER BY extname), '[]') FROM pg_catalog.pg_extension),
+            (SELECT coalesce(pg_catalog.json_agg(rolname ORDER BY rolname), '[]') FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' AND (oid = d.datdba OR oid IN
+                (SELECT refobjid FROM pg_catalog.pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass))),
+            (SELECT coalesce(pg_catalog.json_agg(DISTINCT spcname ORDER BY spcname), '[]') FROM pg_catalog.pg_tablespace t JOIN pg_catalog.pg_class c ON c.reltablespace = t.oid WHERE spcname !~ '^pg_'),
+            pg_catalog.pg_get_userbyid(10), {provider}
+         FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()"
+    );
+    let rows = session.query(&query)?;
+    let row = rows.rows.first().ok_or_else(|| Error::new(Kind::Failed, "the server does not list its own database"))?;
+    let text = |column: usize| row.get(column).cloned().flatten();
+    let extensions: Vec<(String, String)> =
+        serde_json::from_str(cell(row, 13)?).map_err(|_| Error::new(Kind::Failed, "the server's list of extensions cannot be read"))?;
+    Ok(Facts {
+        server: Server {
+            version: cell(row, 0)?.to_owned(),
+            major,
+            pg_dump: String::new(),
+            standby: cell(row, 1)? == "t",
+            superuser: cell(row, 16)?.to_owned(),
+            role_passwords: cell(row, 11)? == "t",
+        },
+        database: Database {
+            name: cell(row, 2)?.to_owned(),
+            owner: cell(row, 3)?.to_owned(),
+            bytes: number(row, 4)?,
+            encoding: cell(row, 5)?.to_owned(),
+            collate: cell(row, 6)?.to_owned(),
+            ctype: cell(row, 7)?.to_owned(),
+            lc_monetary: cell(row, 8)?.to_owned(),
+            locale_provider: match cell(row, 17)? {
+                "i" => "icu",
+                "b" => "builtin",
+                _ => "libc",
+            }
+            .to_owned(),
+            locale: text(18),
+            icu_rules: text(19),
+            collation_version: text(20),
+            extensions: extensions.into_iter().map(|(name, version)| Extension { name, version }).collect(),
+            roles: list(row, 14)?,
+            tablespaces: list(row, 15)?,
+        },
+        role: cell(row, 9)?.to_owned(),
+        superuser: cell(row, 10)? == "t",
+        large_objects: number(row, 12)?,
+    })
+}
+
+/// A table whose rows are to be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Table {
+    /// Its OID.
+    pub oid: u32,
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// Its columns that COPY moves, in order: dropped and generated ones are left out.
+    pub columns: Vec<String>,
+    /// The size of heap and TOAST in bytes.
+    pub bytes: u64,
+    /// The number of pages of its heap.
+    pub pages: u64,
+    /// Whether a ctid range of it can be read by itself.
+    pub splittable: bool,
+    /// What belongs to it, as pairs of catalogue and OID.
+    pub objects: Vec<(u32, u32)>,
+}
+
+impl Table {
+    /// `schema.name`, quoted.
+    pub fn qualified(&self) -> String {
+        quote_qualified(&self.schema, &self.name)
+    }
+
+    /// The pattern that matches this table and no other in `--exclude-table-data`: within double quotes nothing is special (psql, "Patterns").
+    pub fn pattern(&self) -> String {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        format!("{}.{}", quoted(&self.schema), quoted(&self.name))
+    }
+
+    /// ` (a, b)`, or nothing for a table without columns.
+    pub fn column_list(&self) -> String {
+        column_list(&self.columns)
+    }
+}
+
+/// ` (a, b)`, or nothing where there are no columns.
+pub fn column_list(columns: &[String]) -> String {
+    if columns.is_empty() { String::new() } else { format!(" ({})", columns.iter().map(|column| quote_ident(column)).collect::<Vec<_>>().join(", ")) }
+}
+
+/// Tables outside of the system's schemas and of extensions.
+const OURS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relpersistence <> 't'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid AND e.deptype = 'e')";
+
+/// Partitioned tables whose rows may go to another partition on another server, because the hash of an enum value depends on its OID. pg_dump
+/// loads such rows through the root (pg_dump.c, `getPartitioningInfo`); so the whole tree is left to it.
+const UNSAFE_ROOTS: &str = "(SELECT pg_catalog.pg_partition_root(partrelid) FROM pg_catalog.pg_partitioned_table WHERE partstrat = 'h' AND EXISTS
+    (SELECT FROM pg_catalog.pg_opclass o JOIN pg_catalog.pg_am a ON a.oid = o.opcmethod WHERE o.opcname = 'enum_ops'
+        AND o.opcnamespace = 'pg_catalog'::pg_catalog.regnamespace AND a.amname = 'hash' AND o.oid = ANY (partclass)))";
+
+const COLUMNS: &str = "(SELECT coalesce(pg_catalog.json_agg(attname ORDER BY attnum), '[]') FROM pg_catalog.pg_attribute
+    WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped AND attgenerated = '')";
+
+/// What belongs to a table: itself and its sequences, indexes, constraints, defaults, triggers, rules, policies and extended statistics.
+const OBJECTS: &str = "(SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(b.catalogue::pg_catalog.int8, b.oid::pg_catalog.int8) ORDER BY 1), '[]')::text FROM (
+    SELECT 1259, c.oid UNION ALL SELECT 1259, indexrelid FROM pg_catalog.pg_index WHERE indrelid = c.oid
+    UNION ALL SELECT 2606, oid FROM pg_catalog.pg_constraint WHERE conrelid = c.oid UNION ALL SELECT 2604, oid FROM pg_catalog.pg_attrdef WHERE adrelid = c.oid
+    UNION ALL SELECT 2620, oid FROM pg_catalog.pg_trigger WHERE tgrelid = c.oid UNION ALL SELECT 2618, oid FROM pg_catalog.pg_rewrite WHERE ev_class = c.oid
+    UNION ALL SELECT 3256, oid FROM pg_catalog.pg_policy WHERE polrelid = c.oid UNION ALL SELECT 3381, oid FROM pg_catalog.pg_statistic_ext WHERE stxrelid = c.oid
+    UNION ALL SELECT 1259, d.objid FROM pg_catalog.pg_depend d JOIN pg_catalog.pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+        WHERE d.classid = 1259 AND d.refclassid = 1259 AND d.refobjid = c.oid AND d.deptype IN ('a', 'i')) AS b(catalogue, oid))";
+
+/// The ordinary tables that need no special care: plain ones and leaf partitions. Kluis moves their rows.
+pub fn plain_tables(session: &mut Session, standby: bool) -> Result<Vec<Table>> {
+    let major = session.server_version_num() / 10_000;
+    // Unlogged tables cannot be read on a standby; pg_dump leaves their rows out there as well.
+    let readable = if standby { "AND c.relpersistence = 'p'" } else { "" };
+    let query = format!(
+        "SELECT c.oid, n.nspname, c.relname, {COLUMNS},
+            pg_catalog.pg_relation_size(c.oid) + CASE WHEN c.reltoastrelid <> 0 THEN pg_catalog.pg_relation_size(c.reltoastrelid) ELSE 0 END,
+            pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int,
+            coalesce((SELECT amname = 'heap' FROM pg_catalog.pg_am a WHERE a.oid = c.relam), false), {OBJECTS}
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'r' AND {OURS} {readable}
+            AND NOT (c.relispartition AND pg_catalog.pg_partition_root(c.oid) IN {UNSAFE_ROOTS})
+         ORDER BY n.nspname, c.relname"
+    );
+    let mut tables = Vec::new();
+    for row in session.query(&query)?.rows {
+        let columns = list(&row, 3)?;
+        tables.push(Table {
+            oid: number(&row, 0)?,
+            schema: cell(&row, 1)?.to_owned(),
+            name: cell(&row, 2)?.to_owned(),
+            bytes: number(&row, 4)?,
+            pages: number(&row, 5)?,
+            // Before 14 a ctid range is a scan of the whole table.
+            splittable: major >= 14 && cell(&row, 6)? == "t" && !columns.is_empty(),
+            columns,
+            objects: serde_json::from_str(cell(&row, 7)?).map_err(|_| Error::new(Kind::Failed, "the list of what belongs to a table cannot be read"))?,
+        });
+    }
+    Ok(tables)
+}
+
+/// A relation whose rows pg_dump moves; they are counted and digested all the same.
+#[derive(Debug, Clone)]
+pub struct Special {
+    /// The relation. Its size is not known.
+    pub table: Table,
+    /// Which of its rows are data, as a `WHERE` clause.
+    pub condition: Option<String>,
+    /// The OIDs of the tables whose rows are in it.
+    pub leaves: Vec<u32>,
+}
+
+/// Configuration tables of extensions, and partitioned tables that are loaded through their root.
+pub fn special_tables(session: &mut Session, standby: bool) -> Result<Vec<Special>> {
+    let readable = if standby { "AND c.relpersistence = 'p'" } else { "" };
+    let query = format!(
+        "SELECT c.oid, n.nspname, c.relname, {COLUMNS}, NULLIF(x.condition, ''), '[' || c.oid || ']'
+         FROM pg_catalog.pg_extension e CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) AS x(oid, condition)
+            JOIN pg_catalog.pg_class c ON c.oid = x.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' {readable}
+         UNION ALL
+         SELECT c.oid, n.nspname, c.relname, {COLUMNS}, NULL, (SELECT pg_catalog.json_agg(relid::pg_catalog.oid::pg_catalog.int8)::text FROM pg_catalog.pg_partition_tree(c.oid) WHERE isleaf)
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN {UNSAFE_ROOTS} AND {OURS}
+         ORDER BY 2, 3"
+    );
+    let mut tables = Vec::new();
+    for row in session.query(&query)?.rows {
+        let table = Table {
+            oid: number(&row, 0)?,
+            schema: cell(&row, 1)?.to_owned(),
+            name: cell(&row, 2)?.to_owned(),
+            columns: list(&row, 3)?,
+            bytes: 0,
+            pages: 0,
+            splittable: false,
+            objects: Vec::new(),
+        };
+        let leaves = row.get(5).cloned().flatten().map_or(Ok(Vec::new()), |text| serde_json::from_str(&text));
+        tables.push(Special { table, condition: row[4].clone(), leaves: leaves.map_err(|_| Error::new(Kind::Failed, "a list of partitions cannot be read"))? });
+    }
+    Ok(tables)
+}
+
+/// The kinds of the relations with these OIDs, as in `pg_class.relkind`; relations that are gone are not in the answer.
+pub fn kinds(session: &mut Session, oids: &[u32]) -> Result<Vec<(u32, String, String)>> {
+    let oids = oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let query = format!(
+        "SELECT c.oid, c.relkind::text || c.relpersistence::text, n.nspname || '.' || c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN ({oids})"
+    );
+    let rows = if oids.is_empty() { Vec::new() } else { session.query(&query)?.rows };
+    rows.iter().map(|row| Ok((number(row, 0)?, cell(row, 1)?.to_owned(), cell(row, 2)?.to_owned()))).collect()
+}
+
+/// Something that the role may not read, with the statement that would allow it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What cannot be read, and why.
+    pub what: String,
+    /// The statement, to be run by the owner or a superuser. Kluis never runs it.
+    pub remedy: String,
+}
+
+/// Everything that the role cannot read or would read only in part.
+pub fn obstacles(session: &mut Session, role: &str) -> Result<Vec<Obstacle>> {
+    let query = format!(
+        "SELECT n.nspname, c.relname, c.relkind, pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+            CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT') ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END,
+            CASE WHEN c.relkind = 'r' AND c.relrowsecurity THEN pg_catalog.row_security_active(c.oid) ELSE false END
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p', 'S') AND ({OURS} OR c.oid IN (SELECT pg_catalog.unnest(extconfig) FROM pg_catalog.pg_extension)) ORDER BY 1, 2"
+    );
+    let (mut found, role) = (Vec::<Obstacle>::new(), quote_ident(role));
+    for row in session.query(&query)?.rows {
+        let (schema, name) = (cell(&row, 0)?, cell(&row, 1)?);
+        let (qualified, schema) = (quote_qualified(schema, name), quote_ident(schema));
+        if cell(&row, 3)? != "t" {
+            let obstacle = Obstacle { what: format!("schema {schema}: no USAGE"), remedy: format!("GRANT USAGE ON SCHEMA {schema} TO {role};") };
+            if !found.contains(&obstacle) {
+                found.push(obstacle);
+            }
+        }
+        if cell(&row, 4)? != "t" {
+            let (what, object) = if cell(&row, 2)? == "S" { ("sequence", "SEQUENCE ") } else { ("table", "") };
+            found.push(Obstacle { what: format!("{what} {qualified}: no SELECT"), remedy: format!("GRANT SELECT ON {object}{qualified} TO {role};") });
+        }
+        if cell(&row, 5)? == "t" {
+            found.push(Obstacle { what: format!("table {qualified}: row-level security would hide rows"), remedy: format!("ALTER ROLE {role} BYPASSRLS;") });
+        }
+    }
+    let objects = "SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m WHERE NOT pg_catalog.pg_has_role(m.lomowner, 'USAGE') AND NOT EXISTS
+        (SELECT FROM pg_catalog.aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT' AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE'))) ORDER BY 1";
+    for row in session.query(objects)?.rows {
+        let oid = cell(&row, 0)?;
+        found.push(Obstacle { what: format!("large object {oid}: no SELECT"), remedy: format!("GRANT SELECT ON LARGE OBJECT {oid} TO {role};") });
+    }
+    Ok(found)
+}
+
+/// Which of these roles, tablespaces and extensions the server lacks.
+pub fn missing(session: &mut Session, database: &Database) -> Result<Vec<String>> {
+    let mut missing = Vec::new();
+    let checks = [
+        ("role", "pg_catalog.pg_roles", "rolname", database.roles.clone()),
+        ("tablespace", "pg_catalog.pg_tablespace", "spcname", database.tablespaces.clone()),
+        ("extension", "pg_catalog.pg_available_extensions", "name", database.extensions.iter().map(|extension| extension.name.clone()).collect()),
+    ];
+    for (what, table, column, names) in checks {
+        if names.is_empty() {
+            continue;
+        }
+        let values = names.iter().map(|name| format!("({})", quote_literal(name))).collect::<Vec<_>>().join(", ");
+        let rows = session
+            .query(&format!("SELECT v.name FROM (VALUES {values}) AS v(name) WHERE v.name NOT IN (SELECT {column}::text FROM {table}) ORDER BY 1"))?
+            .rows;
+        for row in rows {
+            missing.push(format!("{what} {}", quote_ident(cell(&row, 0)?)));
+        }
+    }
+    Ok(missing)
+}
+
+/// Which of the backup's extensions the server cannot create.
+pub fn missing_extensions(session: &mut Session, database: &Database) -> Result<Vec<String>> {
+    let only = Database { extensions: database.extensions.clone(), ..Database::default() };
+    Ok(missing(session, &only)?.into_iter().map(|what| what.trim_start_matches("extension ").to_owned()).collect())
+}

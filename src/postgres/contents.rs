@@ -1,0 +1,65 @@
+//! The table of contents of an archive, as `pg_restore --list` prints it.
+//! It owns reading that listing; it leaves judging completeness to the dump engine. Pure.
+//! Invariant: objects are known by their OID, never by their name: the listing replaces line ends in names.
+
+/// One entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The catalogue that the object is in (1259: pg_class), or 0.
+    pub catalogue: u32,
+    /// The object's OID, or 0.
+    pub oid: u32,
+    /// What it is and its name: `TABLE public users owner`.
+    pub rest: String,
+}
+
+impl Entry {
+    /// Whether it is the definition of a table: plain, partitioned or typed.
+    pub fn is_table(&self) -> bool {
+        self.catalogue == PG_CLASS && self.rest.starts_with("TABLE ")
+    }
+
+    /// Whether it is a table's rows.
+    pub fn is_table_data(&self) -> bool {
+        self.rest.starts_with("TABLE DATA ")
+    }
+}
+
+/// The OID of pg_class itself (pg_class.dat: fixed in all versions).
+const PG_CLASS: u32 = 1259;
+
+/// Reads a listing. A line that cannot be read is an error: an entry that is passed over could be a table that is missing.
+pub fn parse(listing: &str) -> Result<Vec<Entry>, String> {
+    let mut entries = Vec::new();
+    for (number, line) in listing.lines().enumerate() {
+        if line.starts_with(';') || line.trim().is_empty() {
+            continue;
+        }
+        let entry = || -> Option<Entry> {
+            let (dump_id, rest) = line.split_once("; ")?;
+            dump_id.parse::<u32>().ok()?;
+            let (catalogue, rest) = rest.split_once(' ')?;
+            let (oid, rest) = rest.split_once(' ')?;
+            Some(Entry { catalogue: catalogue.parse().ok()?, oid: oid.parse().ok()?, rest: rest.to_owned() })
+        };
+        entries.push(entry().ok_or_else(|| format!("line {} of pg_restore's listing cannot be read", number + 1))?);
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listings() {
+        let text = ";\n; Archive created at 2026\n;\n214; 1259 16385 TABLE public t postgres\n215; 1259 16390 TABLE public we\"ird n postgres\n3213; 0 0 TABLE ATTACH public p1 postgres\n3358; 0 16394 TABLE DATA public t postgres\n";
+        let entries = parse(text).unwrap();
+        assert_eq!(entries.len(), 4);
+        assert_eq!(entries.iter().filter(|entry| entry.is_table()).map(|entry| entry.oid).collect::<Vec<_>>(), [16385, 16390]);
+        assert_eq!(entries.iter().filter(|entry| entry.is_table_data()).map(|entry| entry.oid).collect::<Vec<_>>(), [16394]);
+        for wrong in ["x", "1; 2", "1; 2 x TABLE", "a; 1 2 TABLE t"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Preflight: everything that would make a run fail, found before it writes anything.
+//! It owns the questions to the server and to the disk; it leaves acting on the answers to `run`, the dry run and `doctor`.
+//! Invariant: it changes nothing, here or there, and grants nothing: it prints the statements that somebody else may run.
+
+use crate::error::{Error, Kind, Result};
+use crate::manifest::Manifest;
+use crate::postgres::catalogue::{self, Facts, Obstacle};
+use crate::postgres::connection::Connection;
+use crate::postgres::quote::quote_ident;
+use crate::postgres::server_error::printable;
+use crate::postgres::session::Session;
+use crate::postgres::tools::{Places, Tools, find};
+use crate::repository::Repository;
+use crate::stop::Stop;
+use crate::units::format_bytes;
+
+/// What preflight found.
+#[derive(Debug, Clone)]
+pub struct Preflight {
+    /// The server and the database.
+    pub facts: Facts,
+    /// The programs that fit.
+    pub tools: Tools,
+    /// The number of tables whose rows would be moved.
+    pub tables: u64,
+    /// Their size on the server's disk, in bytes.
+    pub table_bytes: u64,
+    /// Free space in the repository, in bytes.
+    pub free: u64,
+    /// What the backup is expected to need, in bytes: the size of the last one and a tenth more. Unknown before the first.
+    pub expected: Option<u64>,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+}
+
+/// The connection's part: reachable, of a version that is served, readable as a whole, and not through a transaction pooler.
+pub fn database(connection: &Connection, places: &Places, stop: &Stop) -> Result<(Facts, Tools, u64, u64)> {
+    let mut session = Session::connect(connection, stop)?;
+    // Looking at a table's size waits for whoever holds it exclusively.
+    session.execute("SET lock_timeout = '30s'")?;
+    not_pooled(connection, &mut session, stop)?;
+    let facts = catalogue::facts(&mut session)?;
+    let tools = find(places, facts.server.major)?;
+    session.execute(&catalogue::settings(facts.server.major))?;
+    let obstacles = catalogue::obstacles(&mut session, &facts.role)?;
+    let tables = catalogue::plain_tables(&mut session, facts.server.standby)?;
+    if !obstacles.is_empty() {
+        return Err(refused(&facts.role, &obstacles, tables.len()));
+    }
+    let bytes = tables.iter().map(|table| table.bytes).sum();
+    Ok((facts, tools, tables.len() as u64, bytes))
+}
+
+/// The whole of it.
+pub fn check(connection: &Connection, places: &Places, repository: &Repository, last: Option<&Manifest>, stop: &Stop) -> Result<Preflight> {
+    repository.check_writable()?;
+    let (facts, tools, tables, table_bytes) = database(connection, places, stop)?;
+    let (free, expected) = (repository.free_bytes()?, last.map(|last| last.bytes() + last.bytes() / 10 + (1 << 20)));
+    let mut warnings = Vec::new();
+    match expected {
+        Some(expected) if free < expected => {
+            return Err(Error::new(
+                Kind::Storage,
+                format!("'{}' has {} free, and the next backup needs about {}", repository.root().display(), format_bytes(free), format_bytes(expected)),
+            )
+            .hinted("free some space on this volume, or lower BACKUP_RETENTION_DAYS; earlier backups were not touched"));
+        }
+        None if free < facts.database.bytes / 4 => warnings.push(format!(
+            "'{}' has {} free, and the database has {}: the first backup may not fit",
+            repository.root().display(),
+            format_bytes(free),
+            format_bytes(facts.database.bytes)
+        )),
+        _ => {}
+    }
+    Ok(Preflight { facts, tools, tables, table_bytes, free, expected, warnings })
+}
+
+/// All that cannot be read, as one error: nothing is more annoying than to be told one table a night.
+pub fn refused(role: &str, obstacles: &[Obstacle], tables: usize) -> Error {
+    let what = obstacles.iter().map(|obstacle| format!("\n  {}", printable(&obstacle.what))).collect::<String>();
+    let mut remedies: Vec<&str> = Vec::new();
+    for obstacle in obstacles {
+        if !remedies.contains(&obstacle.remedy.as_str()) {
+            remedies.push(&obstacle.remedy);
+        }
+    }
+    let remedies = remedies.iter().map(|remedy| format!("\n  {remedy}")).collect::<String>();
+    Error::new(Kind::Unreachable, format!("role '{role}' cannot read the whole database ({} in its way; there are {tables} tables):{what}", if obstacles.len() == 1 { "1 obstacle is".to_owned() } else { format!("{} obstacles are", obstacles.len()) }))
+        .hinted(format!("let the owner or a superuser run:{remedies}\nor, on PostgreSQL 14 and newer: GRANT pg_read_all_data TO {}; (row-level security needs BYPASSRLS all the same)", quote_ident(role)))
+}
+
+/// Fails where several of our sessions would share one server process: a snapshot, a lock and `SET` would then belong to nobody.
+pub fn not_pooled(connection: &Connection, session: &mut Session, stop: &Stop) -> Result<()> {
+    let pid = |session: &mut Session| session.query("SELECT pg_catalog.pg_backend_pid()")?.parsed::<i32>();
+    let first = pid(session)?;
+    if first == session.backend_pid() {
+        // The process that answers is the one that was announced: there is no pooler in between.
+        return Ok(());
+    }
+    let mut second = Session::connect(connection, stop)?;
+    if pid(&mut second)? != first && pid(session)? == first {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Unreachable, format!("'{}' is a connection pooler in transaction mode", connection.label()))
+        .hinted("a dump needs sessions of its own: connect to PostgreSQL itself (most often port 5432), or to a pool in session mode"))
+}

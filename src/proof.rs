@@ -1,0 +1,176 @@
+//! What an attempt at proving a backup makes of its proof, and recording that.
+//! It owns how rungs and verdicts change; it leaves the attempts themselves to `verify` and the drill.
+//! Invariant: no rung is ever lowered, and what a drill found to be bad only a drill can clear.
+
+use crate::drill;
+use crate::error::Result;
+use crate::manifest::{FORMAT, Manifest, Proof, Rung, Verdict};
+use crate::repository::list::Listing;
+use crate::repository::lock::Lock;
+use crate::repository::{TargetFolder, names, staging};
+use jiff::Timestamp;
+
+/// The word for `verify` in a proof.
+pub const BY_VERIFY: &str = "verify";
+/// The word for a drill in a proof.
+pub const BY_DRILL: &str = "drill";
+
+/// How many findings a proof keeps. The rest would say the same.
+const MOST_FINDINGS: usize = 100;
+
+/// The proof after a verification that found this to be wrong; nothing: all is well.
+///
+/// A success raises the rung to `read`, and clears an earlier bad verdict of a verification: every byte is again what it was.
+/// It does not clear that of a drill, which has seen more.
+pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> Proof {
+    let drilled_bad = old.as_ref().is_some_and(|old| old.verdict == Verdict::Bad && old.by == BY_DRILL);
+    if let (Some(old), true, true) = (&old, drilled_bad, findings.is_empty()) {
+        return old.clone();
+    }
+    let (rung, reached, drill, earlier) = match old {
+        Some(old) => (old.rung, old.reached, old.drill, old.findings),
+        None => (Rung::Sealed, now, None, Vec::new()),
+    };
+    let mut proof = Proof {
+        format: FORMAT,
+        kluis: env!("CARGO_PKG_VERSION").to_owned(),
+        rung,
+        verdict: Verdict::Good,
+        at: now,
+        reached,
+        by: BY_VERIFY.to_owned(),
+        findings: Vec::new(),
+        drill,
+    };
+    if findings.is_empty() {
+        if proof.rung < Rung::Read {
+            (proof.rung, proof.reached) = (Rung::Read, now);
+        }
+        return proof;
+    }
+    proof.verdict = Verdict::Bad;
+    if drilled_bad {
+        // The drill's word stands, and so does who gave it.
+        proof.by = BY_DRILL.to_owned();
+        proof.findings = earlier;
+    }
+    for finding in findings {
+        if !proof.findings.contains(finding) {
+            proof.findings.push(finding.clone());
+        }
+    }
+    proof.findings.truncate(MOST_FINDINGS);
+    proof
+}
+
+/// The proof after a drill said this.
+pub fn after_drill(old: Option<Proof>, verdict: &drill::Verdict, now: Timestamp) -> Proof {
+    let fresh = Proof {
+        format: FORMAT,
+        kluis: env!("CARGO_PKG_VERSION").to_owned(),
+        rung: Rung::Sealed,
+        verdict: Verdict::Good,
+        at: now,
+        reached: now,
+        by: BY_DRILL.to_owned(),
+        findings: Vec::new(),
+        drill: None,
+    };
+    let known_bad = old.as_ref().is_some_and(|old| old.verdict == Verdict::Bad);
+    match verdict {
+        drill::Verdict::Proven { asserted, facts } => {
+            Proof { rung: if *asserted { Rung::Asserted } else { Rung::Restored }, drill: Some(facts.clone()), ..fresh }
+        }
+        drill::Verdict::Bad(findings) => Proof {
+            verdict: Verdict::Bad,
+            at: now,
+            by: BY_DRILL.to_owned(),
+            findings: findings.iter().take(MOST_FINDINGS).cloned().collect(),
+            ..old.unwrap_or(fresh)
+        },
+        // Not to be able to judge changes nothing of what is known, least of all that a backup is bad.
+        drill::Verdict::CannotJudge(_) if known_bad => old.unwrap_or(fresh),
+        drill::Verdict::CannotJudge(findings) => {
+            Proof { verdict: Verdict::CannotJudge, at: now, by: BY_DRILL.to_owned(), findings: findings.clone(), ..old.unwrap_or(fresh) }
+        }
+    }
+}
+
+/// Records a proof with its backup: `proof.json` first, which alone counts; then the notes and the link `latest`, which follow from it.
+pub fn record(target: &TargetFolder, manifest: &Manifest, id: &str, proof: &Proof, lock: &Lock) -> Result<()> {
+    staging::annotate(target, id, names::PROOF, &proof.render(), lock)?;
+    staging::annotate(target, id, names::RESTORE, crate::notes::restore_notes(manifest, Some(proof)).as_bytes(), lock)?;
+    let listing = Listing::read(target)?;
+    staging::point_latest(target, listing.latest().map(|backup| backup.id.as_str()), lock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn proof(rung: Rung, verdict: Verdict, by: &str) -> Proof {
+        Proof { format: FORMAT, kluis: "0".into(), rung, verdict, at: at(1), reached: at(1), by: by.into(), findings: vec!["old".into()], drill: None }
+    }
+
+    #[track_caller]
+    fn check(old: Option<Proof>, findings: &[&str], expected: (Rung, Verdict, &str, i64, &[&str])) {
+        let findings: Vec<String> = findings.iter().map(|text| (*text).to_owned()).collect();
+        let new = after_verify(old, &findings, at(9));
+        let found: Vec<&str> = new.findings.iter().map(String::as_str).collect();
+        assert_eq!((new.rung, new.verdict, new.by.as_str(), new.reached.as_second(), found.as_slice()), expected);
+    }
+
+    #[test]
+    fn a_success_raises_to_read_and_lowers_nothing() {
+        use Rung::*;
+        use Verdict::*;
+        check(None, &[], (Read, Good, "verify", 9, &[]));
+        check(Some(proof(Sealed, Good, "verify")), &[], (Read, Good, "verify", 9, &[]));
+        check(Some(proof(Read, Good, "verify")), &[], (Read, Good, "verify", 1, &[]));
+        check(Some(proof(Restored, Good, "drill")), &[], (Restored, Good, "verify", 1, &[]));
+        check(Some(proof(Asserted, Good, "drill")), &[], (Asserted, Good, "verify", 1, &[]));
+        check(Some(proof(Sealed, CannotJudge, "drill")), &[], (Read, Good, "verify", 9, &[]));
+    }
+
+    #[test]
+    fn a_success_clears_what_a_verification_found_and_not_what_a_drill_found() {
+        use Rung::*;
+        use Verdict::*;
+        check(Some(proof(Sealed, Bad, "verify")), &[], (Read, Good, "verify", 9, &[]));
+        check(Some(proof(Restored, Bad, "verify")), &[], (Restored, Good, "verify", 1, &[]));
+        check(Some(proof(Read, Bad, "drill")), &[], (Read, Bad, "drill", 1, &["old"]));
+    }
+
+    #[test]
+    fn a_failure_is_bad_whatever_was_before() {
+        use Rung::*;
+        use Verdict::*;
+        check(None, &["x"], (Sealed, Bad, "verify", 9, &["x"]));
+        check(Some(proof(Asserted, Good, "drill")), &["x", "x"], (Asserted, Bad, "verify", 1, &["x"]));
+        check(Some(proof(Read, Bad, "verify")), &["x"], (Read, Bad, "verify", 1, &["x"]));
+        check(Some(proof(Read, Bad, "drill")), &["x"], (Read, Bad, "drill", 1, &["old", "x"]));
+        let many: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        assert_eq!(after_verify(None, &many, at(9)).findings.len(), MOST_FINDINGS);
+    }
+
+    #[test]
+    fn a_drill_raises_lowers_and_abstains() {
+        let now = Timestamp::UNIX_EPOCH;
+        let facts = crate::manifest::DrillFacts { server: "16.1".into(), tables: 1, rows: 2, large_objects: 0, assertions: 0, restore_ms: 1, total_ms: 2 };
+        let (proven, bad, unknown) =
+            (drill::Verdict::Proven { asserted: false, facts }, drill::Verdict::Bad(vec!["x".into()]), drill::Verdict::CannotJudge(vec!["y".into()]));
+        let restored = after_drill(None, &proven, now);
+        assert!(restored.proven() && restored.rung == Rung::Restored);
+        let still = after_drill(Some(restored.clone()), &unknown, now);
+        assert!(still.proven() && still.verdict == Verdict::CannotJudge && still.drill.is_some());
+        assert!(!after_drill(None, &unknown, now).proven());
+        let lost = after_drill(Some(restored), &bad, now);
+        assert_eq!(lost.verdict, Verdict::Bad);
+        assert_eq!(after_drill(Some(lost.clone()), &unknown, now).verdict, Verdict::Bad);
+        assert!(after_drill(Some(lost), &proven, now).proven());
+    }
+}

@@ -1,0 +1,61 @@
+//! Pruning: the retention plan made from what is in the repository, and carried out.
+//! It owns turning backups into candidates, and deleting; which ones, `retention` decides, pure and with reasons.
+//! Invariant: only what a plan says is deleted, oldest first, under the lock.
+
+use crate::config::Drill;
+use crate::error::Result;
+use crate::repository::list::{Backup, Listing};
+use crate::repository::lock::Lock;
+use crate::repository::{TargetFolder, history, staging};
+use crate::retention::{Candidate, Facts, Plan, Policy, Standing, plan};
+use crate::stop::Stop;
+use jiff::Timestamp;
+
+/// What retention knows of a backup.
+pub fn candidate(backup: &Backup) -> Candidate {
+    let standing = match (&backup.manifest, &backup.proof) {
+        (Err(_), _) | (_, Err(_)) => Standing::NotUnderstood,
+        (Ok(_), Ok(None)) => Standing::Sealed,
+        (Ok(_), Ok(Some(_))) if backup.is_bad() => Standing::Bad,
+        (Ok(_), Ok(Some(proof))) if proof.proven() => Standing::Proven,
+        (Ok(_), Ok(Some(proof))) if proof.rung == crate::manifest::Rung::Read => Standing::Read,
+        _ => Standing::Sealed,
+    };
+    let manifest = backup.manifest.as_ref().ok();
+    Candidate {
+        at: backup.at(),
+        id: backup.id.clone(),
+        standing,
+        pinned: backup.pinned,
+        rows: manifest.map(|manifest| manifest.rows()),
+        bytes: manifest.map_or(0, |manifest| manifest.bytes()),
+    }
+}
+
+/// The plan for what is there now.
+pub fn make_plan(listing: &Listing, target: &TargetFolder, policy: &Policy, drill: &Drill, now: Timestamp) -> Result<Plan> {
+    let candidates: Vec<Candidate> = listing.backups.iter().map(candidate).collect();
+    let runs = history::read(target)?;
+    // A run that was skipped says nothing about whether backups can be made.
+    let last = runs.iter().rev().find(|run| run.outcome != history::Outcome::Skipped);
+    let facts = Facts { last_run_failed: last.is_some_and(|run| run.outcome == history::Outcome::Failed), drill_off: matches!(drill, Drill::Off) };
+    Ok(plan(&candidates, policy, now, &facts))
+}
+
+/// The plan for right after a run that published a backup, whose history line is not yet written.
+pub fn plan_after_success(listing: &Listing, policy: &Policy, drill: &Drill, now: Timestamp) -> Plan {
+    let candidates: Vec<Candidate> = listing.backups.iter().map(candidate).collect();
+    plan(&candidates, policy, now, &Facts { last_run_failed: false, drill_off: matches!(drill, Drill::Off) })
+}
+
+/// Deletes what the plan says, the oldest first. Returns what was deleted, also when an error ended it.
+pub fn carry_out(plan: &Plan, target: &TargetFolder, lock: &Lock, stop: &Stop) -> (Vec<String>, Result<()>) {
+    let mut deleted = Vec::new();
+    for decision in plan.deleted() {
+        if let Err(error) = stop.check().and_then(|()| staging::delete(target, &decision.id, lock)) {
+            return (deleted, Err(error));
+        }
+        deleted.push(decision.id.clone());
+    }
+    (deleted, Ok(()))
+}

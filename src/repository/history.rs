@@ -1,0 +1,87 @@
+//! The history of a target: a line of JSON a run, failed and skipped ones too.
+//! It owns the lines' format; it leaves their meaning to `status` and `list`.
+//! Invariant: lines are only ever appended; a line that a crash cut short is passed over, and never hides the ones after it.
+
+use super::{TargetFolder, files, names};
+use crate::error::{Error, Result};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A backup was published.
+    Done,
+    /// A backup was published, and something needs attention.
+    Warned,
+    /// Nothing was published.
+    Failed,
+    /// Another run was in progress.
+    Skipped,
+}
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What began it: `manual` or `schedule`.
+    #[serde(default)]
+    pub trigger: String,
+    /// The backup that it published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<String>,
+    /// The step in which it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// The class of the error (see `Kind::word`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The error in words, without secrets and row values.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// What needs attention.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// Rows in the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Tables in the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tables: Option<u64>,
+    /// Bytes of the backup on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// The duration of each step, in milliseconds, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<(String, u64)>,
+    /// The verdict of the proof, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    /// Backups deleted by the policy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<String>,
+}
+
+/// Adds a run.
+pub fn append(target: &TargetFolder, entry: &Entry) -> Result<()> {
+    let line = serde_json::to_vec(entry).expect("plain data always has a JSON form");
+    files::append_line(&target.path.join(names::HISTORY), &line)
+}
+
+/// Every run, oldest first.
+pub fn read(target: &TargetFolder) -> Result<Vec<Entry>> {
+    let path = target.path.join(names::HISTORY);
+    match std::fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(Error::io("look at", &path, error)),
+        Ok(_) => {}
+    }
+    let bytes = files::read_small(&path, 1 << 30)?;
+    Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
+}

@@ -1,0 +1,160 @@
+//! What is in a target's folder: backups with manifest, proof and pin; leftovers; and things that are not ours.
+//! It owns reading; it leaves judging to `retention`, `verify` and the commands.
+//! Invariant: an error while reading is an error, never a shorter list: a prune must not see fewer backups than there are.
+
+use super::files::read_small;
+use super::{TargetFolder, names};
+use crate::error::{Error, Kind, Result};
+use crate::manifest::{Manifest, Proof, Verdict};
+use jiff::Timestamp;
+use std::path::PathBuf;
+
+/// Manifests are a few hundred bytes a table; this is far above any real one.
+const MANIFEST_LIMIT: u64 = 512 << 20;
+
+/// One backup.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// Its name.
+    pub id: String,
+    /// Its folder.
+    pub path: PathBuf,
+    /// What it holds, or why that cannot be told.
+    pub manifest: Result<Manifest, String>,
+    /// How far it has been proven: nothing where there was no proof yet.
+    pub proof: Result<Option<Proof>, String>,
+    /// Whether retention must keep it.
+    pub pinned: bool,
+}
+
+impl Backup {
+    /// When it was made: from its manifest, or from its name where the manifest does not tell.
+    pub fn at(&self) -> Timestamp {
+        match &self.manifest {
+            Ok(manifest) => manifest.started,
+            Err(_) => names::parse_backup_id(&self.id).unwrap_or(Timestamp::UNIX_EPOCH),
+        }
+    }
+
+    /// The manifest, or the error that says why there is none.
+    pub fn understood(&self) -> Result<&Manifest> {
+        self.manifest.as_ref().map_err(|why| {
+            Error::new(Kind::Verification, format!("backup '{}' cannot be used: {why}", self.id))
+                .hinted("kluis verify says more; another backup may be whole: kluis list")
+        })
+    }
+
+    /// Whether its latest proof says that it is wrong.
+    pub fn is_bad(&self) -> bool {
+        matches!(&self.proof, Ok(Some(proof)) if proof.verdict == Verdict::Bad)
+    }
+
+    /// Whether a drill has proven it.
+    pub fn is_proven(&self) -> bool {
+        matches!(&self.proof, Ok(Some(proof)) if proof.proven())
+    }
+
+    /// Reads a backup's folder, wherever it lies.
+    pub fn read(path: PathBuf) -> Result<Backup> {
+        let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let manifest = match read_small(&path.join(names::MANIFEST), MANIFEST_LIMIT) {
+            Ok(bytes) => Manifest::parse(&bytes),
+            Err(error) if unreadable(&error) => return Err(error),
+            Err(error) => Err(error.chain()),
+        };
+        let proof = match read_small(&path.join(names::PROOF), 1 << 24) {
+            Ok(bytes) => Proof::parse(&bytes).map(Some),
+            Err(error) if missing(&error) => Ok(None),
+            Err(error) if unreadable(&error) => return Err(error),
+            Err(error) => Err(error.chain()),
+        };
+        let pin = path.join(names::PINNED);
+        let pinned = match std::fs::symlink_metadata(&pin) {
+            Ok(_) => true,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => return Err(Error::io("look at", &pin, error)),
+        };
+        Ok(Backup { id, path, manifest, proof, pinned })
+    }
+}
+
+fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
+    std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()).map(std::io::Error::kind)
+}
+
+fn missing(error: &Error) -> bool {
+    io_kind(error) == Some(std::io::ErrorKind::NotFound)
+}
+
+/// Errors of the volume, as opposed to a backup that is damaged: these end the listing.
+fn unreadable(error: &Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    // A link (ELOOP under O_NOFOLLOW) or a folder where a file should be is damage to this one backup.
+    let damaged =
+        [rustix::io::Errno::NOENT, rustix::io::Errno::LOOP, rustix::io::Errno::NOTDIR, rustix::io::Errno::ISDIR].map(|errno| Some(errno.raw_os_error()));
+    cause.is_some_and(|cause| !damaged.contains(&cause.raw_os_error()))
+}
+
+/// What is in a target's folder.
+#[derive(Debug, Clone, Default)]
+pub struct Listing {
+    /// The backups, oldest first.
+    pub backups: Vec<Backup>,
+    /// Runs in progress, or what dead ones left.
+    pub leftovers: Vec<String>,
+    /// Things that are not ours. They are never touched.
+    pub foreign: Vec<String>,
+}
+
+impl Listing {
+    /// Reads a target's folder; one that is not there holds nothing.
+    pub fn read(target: &TargetFolder) -> Result<Listing> {
+        let mut listing = Listing::default();
+        if !target.exists()? {
+            return Ok(listing);
+        }
+        for entry in std::fs::read_dir(&target.path).map_err(|error| Error::io("read", &target.path, error))? {
+            let entry = entry.map_err(|error| Error::io("read", &target.path, error))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let kind = entry.file_type().map_err(|error| Error::io("look at", &entry.path(), error))?;
+            if kind.is_dir() && names::parse_backup_id(&name).is_some() {
+                match Backup::read(entry.path()) {
+                    Ok(backup) => listing.backups.push(backup),
+                    // Deleted by a prune in between: it is no longer in the list.
+                    Err(_) if !entry.path().exists() => {}
+                    Err(error) => return Err(error),
+                }
+            } else if kind.is_dir() && (name.starts_with(names::STAGING) || name.starts_with(names::DELETING)) {
+                listing.leftovers.push(name);
+            } else if !(name == names::HISTORY && kind.is_file() || name == names::LATEST && kind.is_symlink() || name == ".latest.new") {
+                listing.foreign.push(name);
+            }
+        }
+        listing.backups.sort_by(|a, b| (a.at(), &a.id).cmp(&(b.at(), &b.id)));
+        listing.leftovers.sort();
+        listing.foreign.sort();
+        Ok(listing)
+    }
+
+    /// The newest backup that can be used and is not known to be bad.
+    pub fn latest(&self) -> Option<&Backup> {
+        self.backups.iter().rev().find(|backup| backup.manifest.is_ok() && !backup.is_bad())
+    }
+
+    /// The backup that `word` names: `latest`, a whole name, or a unique beginning of one.
+    pub fn find(&self, word: &str, target: &str) -> Result<&Backup> {
+        let none = |what: String| Error::new(Kind::Failed, what).hinted(format!("kluis list --target {target} shows what there is"));
+        if word == names::LATEST {
+            return self.latest().ok_or_else(|| none(format!("target '{target}' has no backup yet")));
+        }
+        if let Some(exact) = self.backups.iter().find(|backup| backup.id == word) {
+            return Ok(exact);
+        }
+        let mut matching = self.backups.iter().filter(|backup| backup.id.starts_with(word));
+        match (matching.next(), matching.next()) {
+            (Some(only), None) => Ok(only),
+            (None, _) => Err(none(format!("target '{target}' has no backup '{word}'"))),
+            (Some(first), Some(second)) => Err(none(format!("'{word}' is not unique: '{}' and '{}' both begin with it", first.id, second.id))),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Loading rows: N sessions send units, a run of one table's units a COPY.
+//! It owns the division of work and the digests of what was sent; which tables there are, the schema's restore has decided.
+//! Invariant: what counts is what the server acknowledged: its row count of each COPY, and the digest of the very bytes that it took.
+
+use super::{Job, in_units};
+use crate::error::{Error, Kind, Result};
+use crate::events::Event;
+use crate::manifest::{Mover, Table};
+use crate::postgres::catalogue;
+use crate::postgres::catalogue::column_list;
+use crate::postgres::quote::quote_qualified;
+use crate::postgres::session::Session;
+use crate::script::digest::{Digest, RowStream};
+use crate::script::reader::UnitReader;
+use crate::script::unit::Unit;
+use crate::verify;
+use std::fs::File;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many plain bytes one COPY carries at most, so that a giant table is shared among all workers.
+const RUN_BYTES: u64 = 32 << 20;
+
+/// What was loaded.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// Tables.
+    pub tables: u64,
+    /// Rows.
+    pub rows: u64,
+    /// Bytes of COPY text.
+    pub bytes: u64,
+    /// The places of the tables whose rows pg_restore loads.
+    pub moved_by_pg_dump: Vec<usize>,
+}
+
+/// Loads all units.
+pub fn load(job: &Job<'_>, script: &File, units: &[Unit]) -> Result<Loaded> {
+    let tables = &job.manifest.tables;
+    let runs = divide(units);
+    job.observer.event(&Event::Total { bytes: units.iter().map(|unit| unit.bytes).sum(), tables: in_units(job.manifest).len() as u64 });
+    let (next, found) = (AtomicUsize::new(0), tables.iter().map(|_| Mutex::new(Digest::default())).collect::<Vec<_>>());
+    let work = || -> Result<()> {
+        let mut session = connect(job)?;
+        let mut reader = UnitReader::default();
+        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let table = run[0].table as usize;
+            let digest = send(job, &mut session, &mut reader, script, &tables[table], run)?;
+            found[table].lock().map_err(|_| Error::new(Kind::Failed, "a worker panicked: this is a bug in kluis"))?.add(&digest);
+        }
+        Ok(())
+    };
+    let results: Vec<Result<()>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..job.request.jobs.clamp(1, runs.len().max(1))).map(|_| scope.spawn(|| job.together(work()))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a worker panicked: this is a bug in kluis")))).collect()
+    });
+    crate::stop::first_cause(results)?;
+    let (mut loaded, mut wrong) = (Loaded::default(), Vec::new());
+    for (index, (table, digest)) in tables.iter().zip(found).enumerate() {
+        if table.moved_by == Mover::PgDump {
+            loaded.moved_by_pg_dump.push(index);
+            continue;
+        }
+        let digest = digest.into_inner().unwrap_or_default();
+        wrong.extend(difference(table, &digest));
+        loaded.tables += 1;
+        loaded.rows += digest.rows;
+        loaded.bytes += digest.bytes;
+    }
+    if job.request.no_check || wrong.is_empty() { Ok(loaded) } else { Err(verify::failure(&job.request.backup.id, &wrong)) }
+}
+
+/// What is wrong with the rows that were loaded into a table.
+pub fn difference(table: &Table, found: &Digest) -> Option<String> {
+    if found.rows != table.rows {
+        Some(format!("table {} was loaded with {} rows instead of {}", table.label(), found.rows, table.rows))
+    } else if found.hex() != table.digest {
+        Some(format!("table {} was loaded with other content than its snapshot had", table.label()))
+    } else {
+        None
+    }
+}
+
+/// A session for loading. Nothing is lost by `synchronous_commit = off`: the commits of pg_restore that follow flush all that came before
+/// (manual, 30.4), and a restore that a crash interrupts has to be begun anew anyway.
+pub fn connect(job: &Job<'_>) -> Result<Session> {
+    let mut session = Session::connect(job.request.to, job.stop)?;
+    session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
+    session.execute(&format!("SET lock_timeout = {}; SET synchronous_commit = off", job.request.lock_wait.as_millis()))?;
+    Ok(session)
+}
+
+/// Sends a run of units of one table in one COPY, and returns the digest of what the server took.
+pub fn send(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, script: &File, table: &Table, run: &[Unit]) -> Result<Digest> {
+    let encoding = &job.manifest.database.encoding;
+    let name = quote_qualified(&table.schema, &table.name);
+    let mut copy = session.copy_in(&format!("COPY {name}{} FROM STDIN WITH (FORMAT text, ENCODING '{encoding}')", column_list(&table.columns)))?;
+    let mut total = Digest::default();
+    for unit in run {
+        let mut stream = RowStream::default();
+        let mut lost = None;
+        let sent = reader.rows(script, unit, |piece| {
+            stream.push(piece);
+            copy.send(piece).map_err(|error| {
+                lost = Some(error);
+                std::io::Error::other("the server stopped listening")
+            })
+        });
+        if let Some(error) = lost {
+            return Err(error.context(format!("cannot load table {}", table.label())));
+        }
+        if let Err(error) = sent {
+            let damaged =
+                verify::failure(&job.request.backup.id, &[format!("a unit of table {} at byte {} is damaged", table.label(), unit.offset)]).because(error);
+            return Err(copy.fail("kluis: the backup is damaged").err().unwrap_or(damaged));
+        }
+        total.add(&stream.digest);
+        job.observer.event(&Event::Moved { bytes: unit.bytes, rows: unit.rows });
+    }
+    let rows = copy.finish().map_err(|error| error.context(format!("cannot load table {}", table.label())))?;
+    if rows != total.rows {
+        return Err(Error::new(Kind::Verification, format!("the server took {rows} of the {} rows of table {}", total.rows, table.label())));
+    }
+    Ok(total)
+}
+
+/// Runs of units of one table each, those of the largest tables first.
+pub fn divide(units: &[Unit]) -> Vec<Vec<Unit>> {
+    let mut tables: Vec<Vec<Unit>> = verify::units_of(units).into_values().collect();
+    tables.sort_by_key(|units| std::cmp::Reverse(units.iter().map(|unit| unit.bytes).sum::<u64>()));
+    let mut runs: Vec<Vec<Unit>> = Vec::new();
+    for units in tables {
+        let (mut run, mut bytes) = (Vec::new(), 0);
+        for unit in units {
+            if bytes > 0 && bytes + unit.bytes > RUN_BYTES {
+                runs.push(std::mem::take(&mut run));
+                bytes = 0;
+            }
+            bytes += unit.bytes;
+            run.push(unit);
+        }
+        runs.push(run);
+    }
+    runs
+}

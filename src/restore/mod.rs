@@ -1,0 +1,225 @@
+//! Restoring: a backup into a database, in parallel over the wire, between pg_restore's sections.
+//! It owns the order of things and every check before the first write; it leaves the schema to pg_restore. No psql, so no meta-commands.
+//! Invariant: nothing is written before the backup's hashes, the server's version, roles, tablespaces and extensions were found right.
+
+mod loading;
+mod objects;
+mod place;
+mod tables;
+
+use crate::error::{Error, Kind, Result};
+use crate::events::{Event, Observer};
+use crate::manifest::{LargeObjects, Manifest, Mover};
+use crate::postgres::child::{Passfile, Tool};
+use crate::postgres::connection::Connection;
+use crate::postgres::tools::{Places, Tools, find};
+use crate::postgres::{catalogue, contents};
+use crate::repository::files::open_file;
+use crate::repository::list::Backup;
+use crate::repository::names;
+use crate::script::unit::Unit;
+use crate::stop::{Reason, Stop};
+use crate::verify;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What to restore, where to, and how.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The backup, in a repository or in a folder of its own.
+    pub backup: &'a Backup,
+    /// The database to restore into.
+    pub to: &'a Connection,
+    /// Where PostgreSQL's programs are.
+    pub places: &'a Places,
+    /// A folder for the passfile and lists, on this machine.
+    pub scratch: &'a Path,
+    /// How many sessions load rows and build indexes at the same time.
+    pub jobs: usize,
+    /// Only these tables, as `name` or `schema.name`; none: everything.
+    pub tables: &'a [String],
+    /// Create the database first.
+    pub create: bool,
+    /// Drop what is there first: the database, or with `tables` the rows of these.
+    pub clean: bool,
+    /// Do it even over the database that the backup came from.
+    pub yes: bool,
+    /// Do not set owners.
+    pub no_owner: bool,
+    /// Do not grant or revoke.
+    pub no_privileges: bool,
+    /// Do not compare rows and digests.
+    pub no_check: bool,
+    /// Restore a backup that a proof found to be bad.
+    pub force: bool,
+    /// How long to wait for a lock of the database.
+    pub lock_wait: Duration,
+}
+
+/// What was restored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// Tables whose rows were loaded.
+    pub tables: u64,
+    /// Rows loaded.
+    pub rows: u64,
+    /// Bytes of rows loaded.
+    pub bytes: u64,
+    /// Large objects loaded.
+    pub large_objects: u64,
+    /// What the operator should know.
+    pub warnings: Vec<String>,
+}
+
+/// What every part of a restore needs.
+struct Job<'a> {
+    request: &'a Request<'a>,
+    manifest: &'a Manifest,
+    tools: Tools,
+    passfile: Passfile,
+    stop: &'a Stop,
+    observer: &'a dyn Observer,
+}
+
+/// Restores.
+pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Restored> {
+    let (backup, manifest) = (request.backup, request.backup.understood()?);
+    if backup.is_bad() && !request.force {
+        return Err(Error::new(Kind::Verification, format!("the latest proof of backup '{}' says that it is bad", backup.id))
+            .hinted("restore another one (kluis list), or say --force if this is all there is"));
+    }
+    observer.event(&Event::Step("check"));
+    let wrong = verify::hashes(backup, stop, observer)?;
+    if !wrong.is_empty() {
+        return Err(verify::failure(&backup.id, &wrong));
+    }
+    let units = verify::units(backup, manifest)?.map_err(|why| verify::failure(&backup.id, &[why]))?;
+    let chosen = tables::choose(manifest, request.tables)?;
+    let mut restored = Restored::default();
+    let mut target = place::check(request, manifest, stop, &mut restored.warnings)?;
+    // The programs of the target's major: they know its syntax. An archive of an older major they read as well.
+    let tools = find(request.places, target.session.server_version_num() / 10_000)?;
+    let passfile = Passfile::create(request.scratch, request.to)?;
+    let job = Job { request, manifest, tools, passfile, stop, observer };
+    if request.tables.is_empty() {
+        place::make_room(&job, &mut target)?;
+        drop(target);
+        job.everything(&units, &mut restored)?;
+    } else {
+        tables::restore(&job, target.session, &chosen, &units, &mut restored)?;
+    }
+    Ok(restored)
+}
+
+impl Job<'_> {
+    fn everything(&self, units: &[Unit], restored: &mut Restored) -> Result<()> {
+        let (request, manifest) = (self.request, self.manifest);
+        self.observer.event(&Event::Step("pre-data"));
+        self.apply(self.pg_restore().arg("--section=pre-data").arg(self.archive()))?;
+        self.observer.event(&Event::Step("rows"));
+        let script = open_file(&request.backup.path.join(&manifest.script.file))?;
+        let (objects, rows) = std::thread::scope(|scope| {
+            let objects = scope.spawn(|| self.together(objects::load(self, &script)));
+            let rows = self.together(loading::load(self, &script, units));
+            (objects.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the restore panicked: this is a bug in kluis"))), rows)
+        });
+        let (objects, rows): (LargeObjects, loading::Loaded) = crate::dump::first_failure(objects, rows)?;
+        if !request.no_check && objects != manifest.large_objects {
+            return Err(verify::failure(&request.backup.id, &["the large objects that were loaded are not those of the snapshot".to_owned()]));
+        }
+        self.observer.event(&Event::Step("data"));
+        self.apply(self.pg_restore().arg("--section=data").arg(self.archive()))?;
+        self.observer.event(&Event::Step("indexes"));
+        self.apply(self.pg_restore().arg("--section=post-data").arg(format!("--jobs={}", request.jobs)).arg(self.archive()))?;
+        self.check_rest(&rows.moved_by_pg_dump)?;
+        (restored.tables, restored.rows, restored.bytes, restored.large_objects) = (rows.tables, rows.rows, rows.bytes, objects.count);
+        Ok(())
+    }
+
+    /// Counts and digests the rows that pg_restore loaded.
+    fn check_rest(&self, tables: &[usize]) -> Result<()> {
+        if tables.is_empty() || self.request.no_check {
+            return Ok(());
+        }
+        let mut session = crate::postgres::session::Session::connect(self.request.to, self.stop)?;
+        session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
+        let mut wrong = Vec::new();
+        for index in tables {
+            let table = &self.manifest.tables[*index];
+            let found = crate::compare::digest_of(&mut session, table, &self.manifest.database.encoding)?;
+            if (found.rows, found.hex()) != (table.rows, table.digest.clone()) {
+                wrong.push(format!("table {} has {} rows after the restore instead of {}, or other content", table.label(), found.rows, table.rows));
+            }
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(verify::failure(&self.request.backup.id, &wrong)) }
+    }
+
+    fn together<T>(&self, result: Result<T>) -> Result<T> {
+        if result.is_err() {
+            self.stop.trip(Reason::Sibling);
+        }
+        result
+    }
+
+    fn archive(&self) -> PathBuf {
+        self.request.backup.path.join(names::SCHEMA)
+    }
+
+    /// Runs pg_restore to its end. While it works nothing moves that we could see (building an index takes its time), so the stall limit
+    /// does not count here; the limit on the whole does, and the server's lock timeout.
+    fn apply(&self, tool: Tool) -> Result<()> {
+        tool.start(std::process::Stdio::null(), self.stop)?.finish_watching(|| self.stop.moved())
+    }
+
+    /// pg_restore into the target. The first error ends it: a restore that went on after one is no restore.
+    fn pg_restore(&self) -> Tool {
+        let database = &self.request.to.database;
+        // The name may look like a connection string: as a keyword's quoted value it is only a name.
+        let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
+        let mut tool = Tool::new(self.tools.program("pg_restore")).connected(self.request.to, &self.passfile);
+        tool = tool.args(["--no-password", "--exit-on-error"]).arg(format!("--dbname=dbname='{quoted}'"));
+        if self.request.no_owner {
+            tool = tool.arg("--no-owner");
+        }
+        if self.request.no_privileges {
+            tool = tool.arg("--no-privileges");
+        }
+        tool
+    }
+
+    /// The archive's table of contents, less the entries that `keep` refuses, as a file for pg_restore. The file goes with the value.
+    fn list(&self, keep: impl Fn(&contents::Entry) -> bool) -> Result<List> {
+        let listing = Tool::new(self.tools.program("pg_restore")).arg("--list").arg(self.archive()).output(1 << 30, self.stop)?;
+        let listing = String::from_utf8_lossy(&listing).into_owned();
+        let mut kept = String::new();
+        for line in listing.lines() {
+            let entries = contents::parse(line).map_err(|why| Error::new(Kind::Failed, why))?;
+            if entries.first().is_some_and(&keep) {
+                kept.push_str(line);
+                kept.push('\n');
+            }
+        }
+        let path = self.request.scratch.join(format!(".kluis-list-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let mut file = crate::repository::files::create_file(&path)?;
+        let list = List(path);
+        file.write_all(kept.as_bytes()).map_err(|error| Error::io("write", &list.0, error))?;
+        Ok(list)
+    }
+}
+
+/// A file that is removed with the value.
+struct List(PathBuf);
+
+impl Drop for List {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// The places in the manifest of tables whose rows Kluis moved.
+fn in_units(manifest: &Manifest) -> BTreeSet<usize> {
+    (0..manifest.tables.len()).filter(|index| manifest.tables[*index].moved_by == Mover::Units).collect()
+}

@@ -1,0 +1,68 @@
+//! Loading large objects: the script's own SQL, statement by statement.
+//! It owns leaving out owners and rights when that is wanted; it leaves cutting the text to `script`.
+//! Invariant: what is sent is digested, so that the objects loaded can be compared with those of the snapshot.
+
+use super::Job;
+use super::loading::connect;
+use crate::error::{Error, Kind, Result};
+use crate::manifest::LargeObjects;
+use crate::script::objects::ObjectReader;
+use crate::script::reader::section;
+use crate::script::section::LARGE_OBJECTS;
+use crate::script::statements::Statements;
+use std::fs::File;
+use std::io::Read;
+
+/// How many bytes of statements are sent at once.
+const BATCH: usize = 256 << 10;
+
+/// Loads the large objects, if there are any.
+pub fn load(job: &Job<'_>, script: &File) -> Result<LargeObjects> {
+    let Some(part) = job.manifest.script.section(LARGE_OBJECTS) else {
+        return Ok(LargeObjects { count: 0, bytes: 0, digest: format!("{:032x}", 0) });
+    };
+    let mut session = connect(job)?;
+    // The text is in the database's encoding, as its own first lines say.
+    session.execute(&format!("SET client_encoding = '{}'", job.manifest.database.encoding))?;
+    let (mut text, mut piece) = (section(script, part), vec![0; BATCH]);
+    let (mut statements, mut reader, mut batch) = (Statements::default(), ObjectReader::default(), String::new());
+    let damaged = || crate::verify::failure(&job.request.backup.id, &["the large objects of the script are damaged".to_owned()]);
+    loop {
+        let length = text.read(&mut piece).map_err(|_| damaged())?;
+        if length == 0 {
+            break;
+        }
+        reader.push(&piece[..length]).map_err(|_| damaged())?;
+        statements.push(&piece[..length], |statement| {
+            if wanted(job, statement) {
+                // Statements in another encoding than UTF-8 hold names only, and those of roles; bytes that are no text are refused.
+                batch.push_str(std::str::from_utf8(statement).map_err(|_| {
+                    Error::new(Kind::Failed, "the large objects' owners have names that are not UTF-8").hinted("restore with --no-owner --no-privileges")
+                })?);
+                batch.push('\n');
+            }
+            if batch.len() >= BATCH {
+                session.execute(&batch).map_err(|error| error.context("cannot load the large objects"))?;
+                batch.clear();
+            }
+            Ok::<(), Error>(())
+        })?;
+    }
+    if !batch.is_empty() {
+        session.execute(&batch).map_err(|error| error.context("cannot load the large objects"))?;
+    }
+    let found = reader.finish().map_err(|_| damaged())?;
+    Ok(LargeObjects { count: found.count, bytes: found.bytes, digest: found.hex() })
+}
+
+fn wanted(job: &Job<'_>, statement: &[u8]) -> bool {
+    let begins = |words: &str| statement.starts_with(words.as_bytes());
+    if job.request.no_owner && begins("ALTER LARGE OBJECT ") {
+        return false;
+    }
+    if job.request.no_privileges && (begins("GRANT ") || begins("REVOKE ")) {
+        return false;
+    }
+    // Settings of the file's own session that ours has already, or that a pg_dump newer than the server knows.
+    !begins("SET ") && !begins("SELECT pg_catalog.set_config(")
+}

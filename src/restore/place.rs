@@ -1,0 +1,172 @@
+//! The place to restore into: the checks before anything is written, and making room.
+//! It owns "new or empty unless --clean", "--yes over the source", versions, roles and extensions; it leaves loading to its siblings.
+//! Invariant: `check` changes nothing; `make_room` is called only after it found everything right.
+
+use super::{Job, Request};
+use crate::error::{Error, Kind, Result};
+use crate::manifest::Manifest;
+use crate::postgres::catalogue::{self, cell};
+use crate::postgres::quote::{quote_ident, quote_literal};
+use crate::postgres::session::Session;
+use crate::stop::Stop;
+
+/// The target, looked at.
+pub struct Target {
+    /// A session on the target database, or on a neighbour of it where it has to be made first.
+    pub session: Session,
+    /// Statements that bring back what belongs to the database itself, where it is dropped first.
+    properties: Option<Vec<String>>,
+}
+
+/// The databases that are there on every server as a rule.
+const NEIGHBOURS: [&str; 2] = ["postgres", "template1"];
+
+/// Looks at everything that would make the restore fail, or do harm.
+pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: &mut Vec<String>) -> Result<Target> {
+    let name = &request.to.database;
+    let mut target = if request.create || (request.clean && request.tables.is_empty()) {
+        let mut session = neighbour(request, stop)?;
+        let rows = session.query(&format!("SELECT datname FROM pg_catalog.pg_database WHERE datname = {}", quote_literal(name)))?;
+        match (rows.is_empty(), request.create, request.clean) {
+            (false, true, false) => {
+                return Err(Error::new(Kind::Usage, format!("database '{name}' exists already"))
+                    .hinted("leave out --create to restore into it if it is empty, or choose another name"));
+            }
+            (true, false, _) => return Err(Error::new(Kind::Unreachable, format!("there is no database '{name}'")).hinted("--create makes it")),
+            (true, true, _) => Target { session, properties: Some(Vec::new()) },
+            (false, _, true) => Target { session, properties: None },
+            (false, false, false) => unreachable!("one of the two was said"),
+        }
+    } else {
+        Target { session: Session::connect(request.to, stop)?, properties: None }
+    };
+    let major = target.session.server_version_num() / 10_000;
+    if major < manifest.server.major {
+        return Err(Error::new(Kind::Unreachable, format!("the backup is of PostgreSQL {}, and the server to restore into is {major}", manifest.server.major))
+            .hinted("restore into a server of the same major or a newer one"));
+    }
+    if !catalogue::MAJORS.contains(&major) {
+        return Err(Error::new(Kind::Unreachable, format!("the server to restore into is PostgreSQL {major}, which this version of kluis does not know")));
+    }
+    let mut database = manifest.database.clone();
+    if request.no_owner && request.no_privileges {
+        database.roles.clear();
+    }
+    let missing = catalogue::missing(&mut target.session, &database)?;
+    if !missing.is_empty() {
+        return Err(Error::new(Kind::Unreachable, format!("the server lacks what the backup needs: {}", missing.join(", "))).hinted(
+            "roles and tablespaces are in globals.sql.gz (RESTORE.md shows how), extensions come from packages; --no-owner --no-privileges does without roles",
+        ));
+    }
+    if request.clean && name == &manifest.database.name && !request.yes {
+        return Err(Error::new(Kind::Usage, format!("this would drop what is in '{name}', which has the name of the database that the backup came from"))
+            .hinted("restore into another database first (--create), or say --yes if you mean it"));
+    }
+    if target.properties.is_none() && request.clean && request.tables.is_empty() {
+        target.properties = Some(properties(&mut target.session, name)?);
+    } else if !request.create && request.tables.is_empty() {
+        empty(&mut target.session, name)?;
+        let rows = target
+            .session
+            .query("SELECT pg_catalog.pg_encoding_to_char(encoding) FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()")?;
+        if rows.single()? != manifest.database.encoding {
+            warnings.push(format!("database '{name}' has encoding {}, the backup {}: text is converted", rows.single()?, manifest.database.encoding));
+        }
+    }
+    Ok(target)
+}
+
+/// Drops and creates the database where that was asked for.
+pub fn make_room(job: &Job<'_>, target: &mut Target) -> Result<()> {
+    let Some(properties) = &target.properties else { return Ok(()) };
+    let (request, database) = (job.request, &job.manifest.database);
+    let name = quote_ident(&request.to.database);
+    if request.clean {
+        target.session.execute(&format!("DROP DATABASE IF EXISTS {name}")).map_err(|error| {
+            error
+                .context(format!("cannot drop database {name}"))
+                .hinted("end the sessions that use it (stop the application), and own it or be a superuser; nothing was changed")
+        })?;
+    }
+    let major = target.session.server_version_num() / 10_000;
+    let mut create = format!(
+        "CREATE DATABASE {name} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
+        quote_literal(&database.encoding),
+        quote_literal(&database.collate),
+        quote_literal(&database.ctype)
+    );
+    if let Some(locale) = &database.locale {
+        match database.locale_provider.as_str() {
+            "icu" if major >= 15 => create.push_str(&format!(" LOCALE_PROVIDER icu ICU_LOCALE {}", quote_literal(locale))),
+            "builtin" if major >= 17 => create.push_str(&format!(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}", quote_literal(locale))),
+            _ => {}
+        }
+        if let Some(rules) = database.icu_rules.as_ref().filter(|_| major >= 16) {
+            create.push_str(&format!(" ICU_RULES {}", quote_literal(rules)));
+        }
+    } else if major >= 15 {
+        create.push_str(" LOCALE_PROVIDER libc");
+    }
+    if !request.no_owner && properties.is_empty() {
+        create.push_str(&format!(" OWNER {}", quote_ident(&database.owner)));
+    }
+    target.session.execute(&create).map_err(|error| {
+        error
+            .context(format!("cannot create database {name}"))
+            .hinted("the role needs CREATEDB, and the server the backup's locale; a database that exists and is empty can be restored into without --create")
+    })?;
+    for statement in properties {
+        target.session.execute(statement)?;
+    }
+    Ok(())
+}
+
+fn neighbour(request: &Request<'_>, stop: &Stop) -> Result<Session> {
+    let mut last = None;
+    for name in NEIGHBOURS.into_iter().filter(|name| *name != request.to.database) {
+        match Session::connect(&request.to.at(name), stop) {
+            Ok(session) => return Ok(session),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.expect("there are two neighbours").context("to create or drop a database, another one has to be connected to"))
+}
+
+/// Fails unless the database holds nothing of a user's.
+fn empty(session: &mut Session, name: &str) -> Result<()> {
+    let rows = session.query(
+        "SELECT n.nspname || '.' || c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f')
+                AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 1259 AND e.objid = c.oid AND e.deptype = 'e')
+         UNION ALL SELECT 'large object ' || oid FROM pg_catalog.pg_largeobject_metadata LIMIT 1",
+    )?;
+    match rows.get(0, 0) {
+        None => Ok(()),
+        Some(first) => Err(Error::new(Kind::Usage, format!("database '{name}' is not empty: it holds '{}'", first.escape_debug()))
+            .hinted("restore into a new one (--create), or say --clean to drop and create this one")),
+    }
+}
+
+/// The owner, rights and settings of a database, as statements: `DROP DATABASE` takes them along.
+fn properties(session: &mut Session, name: &str) -> Result<Vec<String>> {
+    let quoted = quote_ident(name);
+    let rows = session.query(&format!(
+        "SELECT pg_catalog.format('ALTER DATABASE %I OWNER TO %I', datname, pg_catalog.pg_get_userbyid(datdba)) FROM pg_catalog.pg_database WHERE datname = {0}
+         UNION ALL SELECT pg_catalog.format('ALTER DATABASE %I CONNECTION LIMIT %s', datname, datconnlimit) FROM pg_catalog.pg_database WHERE datname = {0}
+         UNION ALL SELECT pg_catalog.format('COMMENT ON DATABASE %I IS %L', datname, description) FROM pg_catalog.pg_database d JOIN pg_catalog.pg_shdescription s ON s.objoid = d.oid AND s.classoid = 1262 WHERE datname = {0}
+         UNION ALL SELECT pg_catalog.format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_catalog.pg_database WHERE datname = {0} AND datacl IS NOT NULL
+         UNION ALL SELECT pg_catalog.format('GRANT %s ON DATABASE %I TO %s%s', privilege_type, datname, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END,
+            CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM pg_catalog.pg_database, pg_catalog.aclexplode(datacl) WHERE datname = {0}
+         UNION ALL SELECT pg_catalog.format(CASE WHEN setrole = 0 THEN 'ALTER DATABASE %1$I SET %3$I TO %4$s' ELSE 'ALTER ROLE %2$I IN DATABASE %1$I SET %3$I TO %4$s' END,
+            datname, pg_catalog.pg_get_userbyid(setrole), pg_catalog.split_part(setting, '=', 1),
+            -- Lists keep their own quoting; everything else is one string (dumputils.c, `variable_is_guc_list_quote`).
+            CASE WHEN pg_catalog.split_part(setting, '=', 1) IN ('search_path', 'session_preload_libraries', 'local_preload_libraries', 'temp_tablespaces') THEN pg_catalog.substr(setting, pg_catalog.strpos(setting, '=') + 1)
+                ELSE pg_catalog.quote_literal(pg_catalog.substr(setting, pg_catalog.strpos(setting, '=') + 1)) END)
+            FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, pg_catalog.unnest(setconfig) AS setting WHERE datname = {0}",
+        quote_literal(name)
+    ))?;
+    if rows.is_empty() {
+        return Err(Error::new(Kind::Unreachable, format!("there is no database {quoted}")));
+    }
+    rows.rows.iter().map(|row| cell(row, 0).map(str::to_owned)).collect()
+}

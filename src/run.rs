@@ -1,0 +1,276 @@
+//! One run, step by step: lock → preflight → dump → seal → publish → prove → prune → report.
+//! It owns the order, the history line and what is a failure; each step is somebody else's.
+//! Invariant: whatever happens, earlier backups stay untouched until a new one is published, and the history tells of the run.
+
+use crate::config::{Drill, Target};
+use crate::drill;
+use crate::dump::{self, dump};
+use crate::error::{Error, Kind, Result};
+use crate::events::{Event, Observer};
+use crate::manifest::{FORMAT, File, Manifest, Proof};
+use crate::postgres::throwaway;
+use crate::postgres::tools::Places;
+use crate::preflight;
+use crate::proof;
+use crate::prune;
+use crate::repository::history::{self, Entry, Outcome};
+use crate::repository::list::{Backup, Listing};
+use crate::repository::lock::Lock;
+use crate::repository::staging::{self, Staging};
+use crate::repository::{Repository, TargetFolder, names};
+use crate::retention::Plan;
+use crate::stop::Stop;
+use jiff::Timestamp;
+use std::time::{Duration, Instant};
+
+/// What a run works with.
+pub struct Context<'a> {
+    /// The repository.
+    pub repository: &'a Repository,
+    /// The target.
+    pub target: &'a Target,
+    /// Where PostgreSQL's programs are.
+    pub places: &'a Places,
+    /// The folder for throwaway servers.
+    pub scratch: &'a std::path::Path,
+    /// What began the run: `manual` or `schedule`.
+    pub trigger: &'a str,
+}
+
+/// A run that published a backup.
+#[derive(Debug)]
+pub struct Done {
+    /// The backup's manifest.
+    pub manifest: Manifest,
+    /// The backup's proof, if it was proven or found bad.
+    pub proof: Option<Proof>,
+    /// What the policy did.
+    pub plan: Plan,
+    /// The history line.
+    pub entry: Entry,
+}
+
+/// Makes one backup. The history gets its line, whether it succeeds or fails.
+pub fn run(context: &Context<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Done> {
+    let folder = context.repository.target(&context.target.name);
+    let mut clock = Clock { started: Timestamp::now(), begun: Instant::now(), steps: Vec::new(), observer };
+    clock.step("lock");
+    let locked = folder.create().and_then(|()| Lock::take(&folder, context.target.settings.lock_timeout, stop));
+    let lock = match locked {
+        Ok(lock) => lock,
+        Err(error) => {
+            let outcome = if error.kind() == Kind::Locked { Outcome::Skipped } else { Outcome::Failed };
+            // The error matters more than a history that cannot be written either.
+            let _ = history::append(&folder, &clock.failed(context, outcome, &error));
+            return Err(error);
+        }
+    };
+    match attempt(context, &folder, &lock, &mut clock, stop) {
+        Ok(mut done) => {
+            clock.step("report");
+            done.entry = clock.entry(if done.entry.warnings.is_empty() { Outcome::Done } else { Outcome::Warned }, done.entry);
+            if let Err(error) = history::append(&folder, &done.entry) {
+                done.entry.outcome = Outcome::Warned;
+                done.entry.warnings.push(format!("the history could not be written: {}", error.chain()));
+            }
+            Ok(done)
+        }
+        Err(error) => {
+            let _ = history::append(&folder, &clock.failed(context, Outcome::Failed, &error));
+            Err(error)
+        }
+    }
+}
+
+fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mut Clock<'_>, stop: &Stop) -> Result<Done> {
+    let (settings, repository) = (&context.target.settings, context.repository);
+    staging::sweep(folder, lock)?;
+
+    clock.step("preflight");
+    let listing = Listing::read(folder)?;
+    let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());
+    let preflight = preflight::check(&context.target.connection, context.places, repository, last, stop)?;
+
+    clock.step("dump");
+    let (id, started) = free_id(folder, stop)?;
+    let staging = Staging::create(folder, &id, lock)?;
+    let request = dump::Request {
+        connection: &context.target.connection,
+        places: context.places,
+        jobs: settings.jobs,
+        compression: settings.compression,
+        lock_wait: settings.lock_wait,
+    };
+    let dumped = dump(&request, &staging, stop, clock.observer)?;
+
+    clock.step("seal");
+    let manifest = Manifest {
+        format: FORMAT,
+        kluis: env!("CARGO_PKG_VERSION").to_owned(),
+        id: id.clone(),
+        target: context.target.name.clone(),
+        started,
+        snapshot: dumped.snapshot,
+        finished: Timestamp::now(),
+        server: dumped.server,
+        database: dumped.database,
+        script: dumped.script,
+        tables: dumped.tables,
+        large_objects: dumped.large_objects,
+        files: dumped.files,
+        warnings: dumped.warnings,
+    };
+    seal(&staging, &manifest)?;
+    // The last moment at which a signal or a deadline still means "nothing was published".
+    stop.check()?;
+
+    clock.step("publish");
+    let path = staging.publish()?;
+    let mut warnings = manifest.warnings.clone();
+    warnings.extend(preflight.warnings);
+    let backup = Backup::read(path)?;
+    // From here on a backup exists: what fails now is a warning.
+    warnings.extend(staging::point_latest(folder, Some(&id), lock).err().map(|error| format!("the link 'latest' could not be set: {}", error.chain())));
+
+    let proof = if matches!(settings.drill, Drill::EveryBackup) {
+        clock.step("prove");
+        let (proof, warning) = prove(context, folder, &backup, lock, clock.observer, stop);
+        warnings.extend(warning);
+        proof
+    } else {
+        backup.proof.clone().ok().flatten()
+    };
+
+    clock.step("prune");
+    let listing = Listing::read(folder)?;
+    let plan = prune::plan_after_success(&listing, &settings.policy, &settings.drill, Timestamp::now());
+    let (deleted, pruned) = prune::carry_out(&plan, folder, lock, stop);
+    warnings.extend(pruned.err().map(|error| format!("pruning failed: {}", error.chain())));
+    if let Some(why) = plan.suspended.as_ref().filter(|_| plan_matters(&plan)) {
+        warnings.push(format!("nothing was deleted: {why}"));
+    }
+    for warning in &warnings {
+        clock.observer.event(&Event::Warning(warning));
+    }
+    let entry = Entry {
+        backup: Some(id),
+        rows: Some(manifest.rows()),
+        tables: Some(manifest.tables.len() as u64),
+        bytes: Some(manifest.bytes()),
+        warnings,
+        deleted,
+        proof: proof.as_ref().map(|proof| proof.word().to_owned()),
+        ..clock.blank(context)
+    };
+    Ok(Done { proof, manifest, plan, entry })
+}
+
+/// Drills the new backup and records the verdict. What goes wrong here is a warning: the backup is safe on the disk, only not proven.
+fn prove(context: &Context<'_>, folder: &TargetFolder, backup: &Backup, lock: &Lock, observer: &dyn Observer, stop: &Stop) -> (Option<Proof>, Option<String>) {
+    let settings = &context.target.settings;
+    let request = drill::Request {
+        backup,
+        places: context.places,
+        scratch: context.scratch,
+        jobs: settings.jobs,
+        assertions: settings.assertions.as_deref(),
+        nice: drill::NICE,
+    };
+    let old = backup.proof.clone().ok().flatten();
+    // What a drill left that was killed, the next one removes.
+    let swept = throwaway::sweep(context.scratch);
+    let verdict = match swept.and_then(|_| drill::drill(&request, stop, observer)) {
+        Ok(verdict) => verdict,
+        Err(error) => return (old, Some(format!("the backup could not be proven: {}", error.chain()))),
+    };
+    let warning = match &verdict {
+        drill::Verdict::Proven { .. } => None,
+        drill::Verdict::Bad(findings) => Some(format!("the backup is BAD: {}", findings.join("; "))),
+        drill::Verdict::CannotJudge(reasons) => Some(format!("the backup could not be judged on this machine: {}", reasons.join("; "))),
+    };
+    let proof = proof::after_drill(old, &verdict, Timestamp::now());
+    let recorded = backup.understood().and_then(|manifest| proof::record(folder, manifest, &backup.id, &proof, lock));
+    let warning = warning.or(recorded.err().map(|error| format!("the proof could not be recorded: {}", error.chain())));
+    (Some(proof), warning)
+}
+
+/// A suspension is worth a warning where rows vanished or the clock is wrong. That nothing is proven yet is no news.
+fn plan_matters(plan: &Plan) -> bool {
+    use crate::retention::Suspension;
+    matches!(plan.suspended, Some(Suspension::RowsCollapsed { .. } | Suspension::ClockBehind { .. }))
+}
+
+/// Writes what vouches for the rest: the manifest, the notes, the hashes. The caller publishes.
+fn seal(staging: &Staging, manifest: &Manifest) -> Result<()> {
+    let own = staging.write(names::MANIFEST, &manifest.render())?;
+    staging.write(names::RESTORE, crate::notes::restore_notes(manifest, None).as_bytes())?;
+    let files: Vec<File> = manifest.files.iter().cloned().chain([own]).collect();
+    staging.seal(&files)
+}
+
+/// A name that no backup has: names have seconds, and two runs may begin in the same one.
+fn free_id(folder: &TargetFolder, stop: &Stop) -> Result<(String, Timestamp)> {
+    loop {
+        let now = Timestamp::now();
+        let id = names::backup_id(now);
+        if std::fs::symlink_metadata(folder.path.join(&id)).is_err() {
+            return Ok((id, now));
+        }
+        stop.sleep(Duration::from_millis(100))?;
+    }
+}
+
+/// Times the steps.
+struct Clock<'a> {
+    started: Timestamp,
+    begun: Instant,
+    steps: Vec<(String, Duration)>,
+    observer: &'a dyn Observer,
+}
+
+impl Clock<'_> {
+    fn step(&mut self, name: &str) {
+        self.steps.push((name.to_owned(), self.begun.elapsed()));
+        self.observer.event(&Event::Step(name));
+    }
+
+    fn durations(&self) -> Vec<(String, u64)> {
+        let ends = self.steps.iter().skip(1).map(|(_, start)| *start).chain([self.begun.elapsed()]);
+        self.steps.iter().zip(ends).map(|((name, start), end)| (name.clone(), (end - *start).as_millis() as u64)).collect()
+    }
+
+    fn blank(&self, context: &Context<'_>) -> Entry {
+        Entry {
+            started: self.started,
+            finished: Timestamp::now(),
+            outcome: Outcome::Done,
+            trigger: context.trigger.to_owned(),
+            backup: None,
+            step: None,
+            error: None,
+            message: None,
+            warnings: Vec::new(),
+            rows: None,
+            tables: None,
+            bytes: None,
+            steps: Vec::new(),
+            proof: None,
+            deleted: Vec::new(),
+        }
+    }
+
+    fn entry(&self, outcome: Outcome, entry: Entry) -> Entry {
+        Entry { finished: Timestamp::now(), outcome, steps: self.durations(), ..entry }
+    }
+
+    fn failed(&self, context: &Context<'_>, outcome: Outcome, error: &Error) -> Entry {
+        let message = error.chain().split_whitespace().collect::<Vec<_>>().join(" ");
+        Entry {
+            step: self.steps.last().map(|(name, _)| name.clone()),
+            error: Some(error.kind().word().to_owned()),
+            message: Some(message),
+            steps: self.durations(),
+            ..Entry { outcome, ..self.blank(context) }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! What the tests stand on: real servers, the real binary, and the reading of what both leave behind.
+//! It owns the folder of a test process and everything that is started in it; it leaves what is to be true to the tests.
+//! Invariant: nothing outlives the test process: a watcher outside of it stops the servers and removes the folder, however the process ends.
+
+pub mod cluster;
+pub mod kluis;
+pub mod repo;
+pub mod sql;
+pub mod stock;
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// A value that stands in a row of every database that bad things happen to. Nobody may ever see it.
+pub const CANARY: &str = "kluis-canary-row-4711";
+/// The password of every role that has one (see `torture-roles.sql`). Nobody may ever see it either.
+pub const PASSWORD: &str = "kluis-canary-password";
+
+/// The folder of this test process. Servers run in it under another user, so others may pass through it.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<(PathBuf, ChildStdin)> = OnceLock::new();
+    &FOLDER
+        .get_or_init(|| {
+            sweep();
+            let folder = PathBuf::from(format!("/tmp/kluis-it-{}", std::process::id()));
+            std::fs::create_dir(&folder).expect("the folder of this test process can be made");
+            std::os::unix::fs::chown(&folder, server_user().map(|(uid, _)| uid), None).expect("the folder can be given away");
+            let watcher = watch(&folder);
+            (folder, watcher)
+        })
+        .0
+}
+
+/// Starts the watcher: it waits for the end of its standard input, which the kernel closes when this process is gone.
+fn watch(folder: &Path) -> ChildStdin {
+    const SCRIPT: &str = r#"
+        cat >/dev/null
+        for file in "$1"/*/data/postmaster.pid "$1"/*/*.pid; do
+            [ -f "$file" ] || continue
+            server=$(head -n 1 "$file"); kill -QUIT "$server" 2>/dev/null
+            for attempt in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 "$server" 2>/dev/null || break; sleep 0.1; done
+            kill -KILL "$server" 2>/dev/null
+        done
+        grep -F " $1/" /proc/mounts | cut -d " " -f 2 | while read -r mount; do umount -l "$mount"; done
+        rm -rf "$1""#;
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", SCRIPT, "watcher"]).arg(folder).process_group(0).current_dir("/");
+    command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut watcher = command.spawn().expect("sh starts");
+    watcher.stdin.take().expect("its input was piped")
+}
+
+/// Removes what test processes left whose watcher was killed too.
+fn sweep() {
+    for entry in std::fs::read_dir("/tmp").expect("/tmp can be read").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(pid) = name.strip_prefix("kluis-it-").and_then(|pid| pid.parse::<u32>().ok()) else { continue };
+        if !Path::new(&format!("/proc/{pid}")).exists() {
+            drop(watch(&entry.path()));
+        }
+    }
+}
+
+/// The user that servers run as where we are root, which PostgreSQL refuses.
+pub fn server_user() -> Option<(u32, u32)> {
+    if !is_root() {
+        return None;
+    }
+    let passwd = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd can be read");
+    let user = ["postgres:", "nobody:"].into_iter().find_map(|name| passwd.lines().find(|line| line.starts_with(name)));
+    let fields: Vec<u32> = user.expect("there is a user postgres or nobody").split(':').filter_map(|field| field.parse().ok()).collect();
+    Some((fields[0], fields[1]))
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// A name that no other test of this process has.
+pub fn unique(name: &str) -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    format!("{name}_{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A new folder of ours.
+pub fn new_folder(name: &str) -> PathBuf {
+    let path = folder().join(unique(name));
+    std::fs::create_dir(&path).expect("a new folder can be made");
+    path
+}
+
+/// Says, where libtest does not capture it, that something was not tested, and how to have it tested.
+pub fn skip(what: &str, remedy: &str) {
+    let line = format!("SKIPPED: {what}; to run it: {remedy}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+    let list = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("skips.txt");
+    let file = std::fs::OpenOptions::new().append(true).create(true).open(list);
+    let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
+}
+
+/// Waits until `look` finds something. Panics when it has not within a minute.
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "waited a minute in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Waits until something is true.
+#[track_caller]
+pub fn wait_until(what: &str, mut look: impl FnMut() -> bool) {
+    wait_for(what, || look().then_some(()));
+}

@@ -1,0 +1,40 @@
+//! What everybody has: gunzip, sha256sum, psql, used on a backup as its RESTORE.md says.
+
+use super::cluster::Database;
+use super::repo::manifest;
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// `sha256sum -c SHA256SUMS`, and `gunzip -t` of each script.
+#[track_caller]
+pub fn check(backup: &Path) {
+    let sums = Command::new("sha256sum").args(["--check", "--strict", "SHA256SUMS"]).current_dir(backup).output().unwrap();
+    assert!(sums.status.success(), "{}", String::from_utf8_lossy(&sums.stdout));
+    for script in [manifest(backup).script.file.as_str(), "globals.sql.gz"] {
+        let tested = Command::new("gunzip").arg("-t").arg(backup.join(script)).output().unwrap();
+        assert!(tested.status.success() && tested.stderr.is_empty(), "{script}: {}", String::from_utf8_lossy(&tested.stderr));
+    }
+}
+
+/// `gunzip -c` of the backup's script.
+#[track_caller]
+pub fn gunzip(backup: &Path) -> Vec<u8> {
+    let mut child = Command::new("gunzip").arg("-c").arg(backup.join(manifest(backup).script.file)).stdout(Stdio::piped()).spawn().unwrap();
+    let mut text = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut text).unwrap();
+    assert!(child.wait().unwrap().success());
+    text
+}
+
+/// `gunzip -c … | psql -X -v ON_ERROR_STOP=1`.
+#[track_caller]
+pub fn restore(backup: &Path, into: &Database) {
+    let mut gunzip = Command::new("gunzip").arg("-c").arg(backup.join(manifest(backup).script.file)).stdout(Stdio::piped()).spawn().unwrap();
+    let mut psql = into.cluster.program("psql", &into.name);
+    // With nothing of the tests' own: the script itself must set what it needs.
+    psql.env_remove("PGTZ").env_remove("PGOPTIONS").args(["-X", "-q", "-v", "ON_ERROR_STOP=1"]);
+    let output = psql.stdin(gunzip.stdout.take().unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
+    assert!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(gunzip.wait().unwrap().success());
+}
