@@ -6,13 +6,13 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::Manifest;
 use crate::postgres::catalogue::{self, Facts, Obstacle};
 use crate::postgres::connection::Connection;
-use crate::postgres::quote::quote_ident;
 use crate::postgres::server_error::printable;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Places, Tools, find};
 use crate::repository::Repository;
 use crate::stop::Stop;
 use crate::units::format_bytes;
+use std::time::Duration;
 
 /// What preflight found.
 #[derive(Debug, Clone)]
@@ -34,27 +34,34 @@ pub struct Preflight {
 }
 
 /// The connection's part: reachable, of a version that is served, readable as a whole, and not through a transaction pooler.
-pub fn database(connection: &Connection, places: &Places, stop: &Stop) -> Result<(Facts, Tools, u64, u64)> {
+pub fn database(connection: &Connection, places: &Places, lock_wait: Duration, stop: &Stop) -> Result<(Facts, Tools, u64, u64)> {
     let mut session = Session::connect(connection, stop)?;
     // Looking at a table's size waits for whoever holds it exclusively.
-    session.execute("SET lock_timeout = '30s'")?;
+    session.execute(&format!("SET lock_timeout = {}", lock_wait.as_millis()))?;
     not_pooled(connection, &mut session, stop)?;
     let facts = catalogue::facts(&mut session)?;
     let tools = find(places, facts.server.major)?;
     session.execute(&catalogue::settings(facts.server.major))?;
-    let obstacles = catalogue::obstacles(&mut session, &facts.role)?;
+    let obstacles = catalogue::obstacles(&mut session)?;
     let tables = catalogue::plain_tables(&mut session, facts.server.standby)?;
     if !obstacles.is_empty() {
-        return Err(refused(&facts.role, &obstacles, tables.len()));
+        return Err(refused(&facts.role, &catalogue::readable_role(&mut session)?, &obstacles, tables.len()));
     }
     let bytes = tables.iter().map(|table| table.bytes).sum();
     Ok((facts, tools, tables.len() as u64, bytes))
 }
 
 /// The whole of it.
-pub fn check(connection: &Connection, places: &Places, repository: &Repository, last: Option<&Manifest>, stop: &Stop) -> Result<Preflight> {
+pub fn check(
+    connection: &Connection,
+    places: &Places,
+    lock_wait: Duration,
+    repository: &Repository,
+    last: Option<&Manifest>,
+    stop: &Stop,
+) -> Result<Preflight> {
     repository.check_writable()?;
-    let (facts, tools, tables, table_bytes) = database(connection, places, stop)?;
+    let (facts, tools, tables, table_bytes) = database(connection, places, lock_wait, stop)?;
     let (free, expected) = (repository.free_bytes()?, last.map(|last| last.bytes() + last.bytes() / 10 + (1 << 20)));
     let mut warnings = Vec::new();
     match expected {
@@ -77,7 +84,7 @@ pub fn check(connection: &Connection, places: &Places, repository: &Repository, 
 }
 
 /// All that cannot be read, as one error: nothing is more annoying than to be told one table a night.
-pub fn refused(role: &str, obstacles: &[Obstacle], tables: usize) -> Error {
+pub fn refused(role: &str, readable: &str, obstacles: &[Obstacle], tables: usize) -> Error {
     let what = obstacles.iter().map(|obstacle| format!("\n  {}", printable(&obstacle.what))).collect::<String>();
     let mut remedies: Vec<&str> = Vec::new();
     for obstacle in obstacles {
@@ -86,8 +93,10 @@ pub fn refused(role: &str, obstacles: &[Obstacle], tables: usize) -> Error {
         }
     }
     let remedies = remedies.iter().map(|remedy| format!("\n  {remedy}")).collect::<String>();
-    Error::new(Kind::Unreachable, format!("role '{role}' cannot read the whole database ({} in its way; there are {tables} tables):{what}", if obstacles.len() == 1 { "1 obstacle is".to_owned() } else { format!("{} obstacles are", obstacles.len()) }))
-        .hinted(format!("let the owner or a superuser run:{remedies}\nor, on PostgreSQL 14 and newer: GRANT pg_read_all_data TO {}; (row-level security needs BYPASSRLS all the same)", quote_ident(role)))
+    let in_its_way = if obstacles.len() == 1 { "1 obstacle is".to_owned() } else { format!("{} obstacles are", obstacles.len()) };
+    Error::new(Kind::Unreachable, format!("role '{role}' cannot read the whole database ({in_its_way} in its way; there are {tables} tables):{what}")).hinted(format!(
+        "let the owner or a superuser run:{remedies}\nor, on PostgreSQL 14 and newer: GRANT pg_read_all_data TO {readable}; (row-level security needs BYPASSRLS all the same)"
+    ))
 }
 
 /// Fails where several of our sessions would share one server process: a snapshot, a lock and `SET` would then belong to nobody.

@@ -89,7 +89,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
     clock.step("preflight");
     let listing = Listing::read(folder)?;
     let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());
-    let preflight = preflight::check(&context.target.connection, context.places, repository, last, stop)?;
+    let preflight = preflight::check(&context.target.connection, context.places, settings.lock_wait, repository, last, stop)?;
 
     clock.step("dump");
     let (id, started) = free_id(folder, stop)?;

@@ -125,9 +125,9 @@ fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, s
     }
     let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());
     let found = match repository {
-        Some(repository) => preflight::check(&target.connection, places, repository, last, stop)?,
+        Some(repository) => preflight::check(&target.connection, places, settings.lock_wait, repository, last, stop)?,
         None => {
-            let (facts, tools, tables, table_bytes) = preflight::database(&target.connection, places, stop)?;
+            let (facts, tools, tables, table_bytes) = preflight::database(&target.connection, places, settings.lock_wait, stop)?;
             preflight::Preflight { facts, tools, tables, table_bytes, free: 0, expected: None, warnings: Vec::new() }
         }
     };

@@ -86,7 +86,9 @@ impl Reader<'_> {
         if let (Some((dir, dir_origin)), Some((scratch, origin))) = (&dir, &scratch) {
             // Named with a dot it is none of the repository's targets, so a single large volume can serve for both.
             let inside = scratch.strip_prefix(dir).is_ok_and(|rest| !rest.to_string_lossy().starts_with('.'));
-            if inside || dir.starts_with(scratch) {
+            // The demo leaves a repository there when it is asked to; no sweep goes by that name.
+            let around = dir.strip_prefix(scratch).is_ok_and(|rest| !rest.to_string_lossy().starts_with("kluis-demo-"));
+            if inside || around {
                 let reason = format!("the scratch folder {} and the repository {} overlap", quoted(&scratch.to_string_lossy()), quoted(&dir.to_string_lossy()));
                 let origin = if *origin == Origin::Default { dir_origin } else { origin };
                 self.wrong(&origin.clone(), Fault::new(reason, "use two folders beside each other"));

@@ -291,19 +291,19 @@ pub struct Obstacle {
     pub remedy: String,
 }
 
-/// Everything that the role cannot read or would read only in part.
-pub fn obstacles(session: &mut Session, role: &str) -> Result<Vec<Obstacle>> {
+/// Everything that the role cannot read or would read only in part. People read this, so the server quotes names, and only where that is needed.
+pub fn obstacles(session: &mut Session) -> Result<Vec<Obstacle>> {
     let query = format!(
-        "SELECT n.nspname, c.relname, c.relkind, pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+        "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.relkind, pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
             CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT') ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END,
             CASE WHEN c.relkind = 'r' AND c.relrowsecurity THEN pg_catalog.row_security_active(c.oid) ELSE false END
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-         WHERE c.relkind IN ('r', 'p', 'S') AND ({OURS} OR c.oid IN (SELECT pg_catalog.unnest(extconfig) FROM pg_catalog.pg_extension)) ORDER BY 1, 2"
+         WHERE c.relkind IN ('r', 'p', 'S') AND ({OURS} OR c.oid IN (SELECT pg_catalog.unnest(extconfig) FROM pg_catalog.pg_extension)) ORDER BY n.nspname, c.relname"
     );
-    let (mut found, role) = (Vec::<Obstacle>::new(), quote_ident(role));
+    let (mut found, role) = (Vec::<Obstacle>::new(), readable_role(session)?);
     for row in session.query(&query)?.rows {
         let (schema, name) = (cell(&row, 0)?, cell(&row, 1)?);
-        let (qualified, schema) = (quote_qualified(schema, name), quote_ident(schema));
+        let qualified = format!("{schema}.{name}");
         if cell(&row, 3)? != "t" {
             let obstacle = Obstacle { what: format!("schema {schema}: no USAGE"), remedy: format!("GRANT USAGE ON SCHEMA {schema} TO {role};") };
             if !found.contains(&obstacle) {
@@ -325,6 +325,12 @@ pub fn obstacles(session: &mut Session, role: &str) -> Result<Vec<Obstacle>> {
         found.push(Obstacle { what: format!("large object {oid}: no SELECT"), remedy: format!("GRANT SELECT ON LARGE OBJECT {oid} TO {role};") });
     }
     Ok(found)
+}
+
+/// The role that we are, quoted only where that is needed.
+pub fn readable_role(session: &mut Session) -> Result<String> {
+    let rows = session.query("SELECT pg_catalog.quote_ident(current_user)")?.rows;
+    rows.first().map_or_else(|| Err(Error::new(Kind::Failed, "the server does not say who we are")), |row| Ok(cell(row, 0)?.to_owned()))
 }
 
 /// Which of these roles, tablespaces and extensions the server lacks.

@@ -44,15 +44,15 @@ pub fn check(sheet: &mut Sheet<'_>, target: &Target, places: &Places, stop: &Sto
 
 fn rights(sheet: &mut Sheet<'_>, session: &mut Session, facts: &Facts) -> Result<()> {
     let answers = session.execute(&catalogue::settings(facts.server.major)).and_then(|()| {
-        let obstacles = catalogue::obstacles(session, &facts.role)?;
-        Ok((obstacles, catalogue::plain_tables(session, facts.server.standby)?))
+        let obstacles = catalogue::obstacles(session)?;
+        Ok((obstacles, catalogue::readable_role(session)?, catalogue::plain_tables(session, facts.server.standby)?))
     });
-    let (obstacles, tables) = match answers {
+    let (obstacles, readable, tables) = match answers {
         Ok(answers) => answers,
         Err(error) => return sheet.problem("rights", &error),
     };
     if !obstacles.is_empty() {
-        return sheet.problem("rights", &refused(&facts.role, &obstacles, tables.len()));
+        return sheet.problem("rights", &refused(&facts.role, &readable, &obstacles, tables.len()));
     }
     let superuser = if facts.superuser { ", being a superuser" } else { "" };
     sheet.ok("rights", format!("role '{}' can read everything: {}{superuser}", facts.role, count(tables.len() as u64, "table")))
