@@ -328,7 +328,8 @@ impl Read for Moving {
 fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
     let said = clean(&String::from_utf8_lossy(stderr));
     let mut kind = Kind::Failed;
-    if said.contains("lock timeout") {
+    // pg_dump carries out --lock-wait-timeout as a statement_timeout around LOCK TABLE (pg_dump.c, `getTables`).
+    if said.contains("lock timeout") || (name.starts_with("pg_dump") && said.contains("due to statement timeout")) {
         kind = Kind::TimedOut;
     } else if said.contains("connection to server") || said.contains("server closed the connection") || said.contains("terminating connection") {
         kind = Kind::Unreachable;
