@@ -8,5 +8,7 @@ mod cli;
 mod demo;
 mod fidelity;
 mod restore;
+mod snapshot;
+mod standby;
 mod support;
 mod throwaway;

@@ -82,6 +82,11 @@ impl Cluster {
 
     /// A hot standby of this server.
     pub fn standby(&self) -> Cluster {
+        self.standby_with(&[])
+    }
+
+    /// A hot standby with these settings beside the usual ones.
+    pub fn standby_with(&self, settings: &[&str]) -> Cluster {
         let home = home(self.0.major);
         let copied = as_server_user(&self.0.bin.join("pg_basebackup"))
             .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--username=postgres", "--host"])
@@ -92,7 +97,7 @@ impl Cluster {
             .expect("pg_basebackup starts");
         assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
         let standby = Cluster::in_folder(self.0.major, self.0.bin.clone(), home);
-        standby.start(&["hot_standby=on"]);
+        standby.start(&[&["hot_standby=on"], settings].concat());
         let reached = self.value("postgres", "SELECT pg_current_wal_lsn()");
         wait_until("the standby has replayed all", || standby.value("postgres", &format!("SELECT pg_last_wal_replay_lsn() >= '{reached}'")) == "t");
         standby
