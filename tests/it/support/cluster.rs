@@ -91,6 +91,8 @@ impl Cluster {
         let copied = as_server_user(&self.0.bin.join("pg_basebackup"))
             .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--username=postgres", "--host"])
             .arg(&self.0.home)
+            .arg("--port")
+            .arg(self.0.port.to_string())
             .arg("--pgdata")
             .arg(home.join("data"))
             .output()
@@ -98,9 +100,16 @@ impl Cluster {
         assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
         let standby = Cluster::in_folder(self.0.major, self.0.bin.clone(), home);
         standby.start(&[&["hot_standby=on"], settings].concat());
-        let reached = self.value("postgres", "SELECT pg_current_wal_lsn()");
-        wait_until("the standby has replayed all", || standby.value("postgres", &format!("SELECT pg_last_wal_replay_lsn() >= '{reached}'")) == "t");
+        standby.catches_up_with(self, "false");
         standby
+    }
+
+    /// Waits until this standby has replayed all that the primary has done, or until this holds.
+    pub fn catches_up_with(&self, primary: &Cluster, or: &str) {
+        // Only what is flushed is sent, and a commit that waits for its flush takes all earlier ones along.
+        primary.sql("postgres", "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'test', '')");
+        let reached = primary.value("postgres", "SELECT pg_current_wal_flush_lsn()");
+        wait_until("the standby has replayed all", || self.value("postgres", &format!("SELECT pg_last_wal_replay_lsn() >= '{reached}' OR {or}")) == "t");
     }
 
     fn in_folder(major: u32, bin: PathBuf, home: PathBuf) -> Cluster {
