@@ -8,6 +8,8 @@ mod cli;
 mod demo;
 mod fidelity;
 mod restore;
+mod schedule;
+mod schedule_oracle;
 mod snapshot;
 mod standby;
 mod support;
