@@ -7,6 +7,7 @@ mod bad_days;
 mod cli;
 mod demo;
 mod fidelity;
+mod layers;
 mod restore;
 mod schedule;
 mod schedule_oracle;
