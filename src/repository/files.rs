@@ -48,9 +48,10 @@ pub fn create_file(path: &Path) -> Result<File> {
     options.open(path).map_err(|error| Error::io("create", path, error))
 }
 
-/// Opens a file for reading; a link in its place is refused.
+/// Opens a file for reading; a link in its place is refused, and anything else that is no file.
 pub fn open_file(path: &Path) -> Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+    // NONBLOCK means nothing to a file, but opening a FIFO would wait for somebody to write into it.
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| Error::io("open", path, error))?;
     let regular = file.metadata().map_err(|error| Error::io("look at", path, error))?.is_file();
     if regular { Ok(file) } else { Err(Error::new(crate::Kind::Storage, format!("'{}' is not a regular file", path.display()))) }

@@ -8,6 +8,7 @@ mod cli;
 mod demo;
 mod fidelity;
 mod layers;
+mod malformed;
 mod restore;
 mod schedule;
 mod schedule_oracle;
