@@ -243,6 +243,14 @@ impl Manifest {
 
     /// What can be checked without looking at a file.
     fn consistent(&self) -> Result<(), String> {
+        // Sums are taken without looking, here and where a backup is listed.
+        let sum = |sum: u64, number: u64| sum.checked_add(number);
+        if self.tables.iter().map(|table| table.rows).try_fold(0, sum).is_none() || self.tables.iter().map(|table| table.bytes).try_fold(0, sum).is_none() {
+            return Err("the tables' rows are impossibly many".to_owned());
+        }
+        if self.files.iter().map(|file| file.bytes).try_fold(0, sum).is_none() {
+            return Err("the files are impossibly large".to_owned());
+        }
         let mut end = 0;
         for section in &self.script.sections {
             if section.offset != end {
@@ -272,7 +280,7 @@ impl Manifest {
             if !tables.insert((&table.schema, &table.name)) {
                 return Err(format!("table {} is there twice", table.label()));
             }
-            if u128::from_str_radix(&table.digest, 16).is_err() || table.digest.len() != 32 {
+            if table.digest.len() != 32 || !table.digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err("a table's digest is not 32 hexadecimal digits".to_owned());
             }
         }

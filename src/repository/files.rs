@@ -22,16 +22,20 @@ pub fn create_folder(path: &Path) -> Result<()> {
 
 /// Makes sure of a folder for temporary files: made if it is missing, and refused if it is another user's, open to others, or a link.
 pub fn own_folder(path: &Path) -> Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create_folder(path),
-        Err(error) => Err(Error::io("look at", path, error)),
-        // In /tmp anyone may have made it before us, and could then take away or replace what we put there.
-        Ok(metadata) if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 => {
-            Err(Error::new(crate::Kind::Storage, format!("'{}' is not a folder that only this user can write to", path.display()))
-                .hinted("remove it, or let BACKUP_SCRATCH_DIR name another folder"))
-        }
-        Ok(_) => Ok(()),
+    let found = match std::fs::symlink_metadata(path) {
+        // Another process of ours may make it at the same moment.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match create_folder(path) {
+            Err(error) => std::fs::symlink_metadata(path).map_err(|_| error)?,
+            Ok(()) => return Ok(()),
+        },
+        found => found.map_err(|error| Error::io("look at", path, error))?,
+    };
+    // In /tmp anyone may have made it before us, and could then take away or replace what we put there.
+    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        return Err(Error::new(crate::Kind::Storage, format!("'{}' is not a folder that only this user can write to", path.display()))
+            .hinted("remove it, or let BACKUP_SCRATCH_DIR name another folder"));
     }
+    Ok(())
 }
 
 /// Makes what happened to the names in a folder durable.

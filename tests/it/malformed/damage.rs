@@ -88,15 +88,17 @@ pub struct Base {
     pub id: String,
     pub manifest: Manifest,
     pub units: Vec<Unit>,
+    /// What the database says of its content.
+    pub content: String,
     folder: PathBuf,
 }
 
 impl Base {
-    pub fn read(folder: &Path) -> Base {
+    pub fn read(folder: &Path, content: String) -> Base {
         let index = std::fs::read_to_string(folder.join(names::UNITS)).expect("there is an index");
         let units = index.lines().map(|line| serde_json::from_str(line).expect("a line is a unit")).collect();
         let id = folder.file_name().expect("a backup has a name").to_string_lossy().into_owned();
-        Base { id, manifest: manifest(folder), units, folder: folder.to_owned() }
+        Base { id, manifest: manifest(folder), units, content, folder: folder.to_owned() }
     }
 
     /// A copy of it, undamaged.

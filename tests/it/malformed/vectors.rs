@@ -19,6 +19,8 @@ pub enum Expect {
     Refused(&'static [&'static str]),
     /// `verify` says so. `restore` fails too, but may learn of it only from the rows, on the way.
     Found(&'static [&'static str]),
+    /// `verify` says so. `restore` does not use what is damaged, and brings everything back.
+    Beside(&'static [&'static str]),
     /// Only PostgreSQL's own programs can tell, so `restore` fails and says so.
     NotRestored(&'static [&'static str]),
     /// The backup is whole: it is restored, and `verify` ends with this code and says this.
@@ -33,6 +35,10 @@ const fn refused(name: &'static str, damage: &'static [Damage], seal: Seal, word
 
 const fn found(name: &'static str, damage: &'static [Damage], seal: Seal, words: Words) -> Vector {
     Vector { name, damage, seal, expect: Expect::Found(words) }
+}
+
+const fn beside(name: &'static str, damage: &'static [Damage], seal: Seal, words: Words) -> Vector {
+    Vector { name, damage, seal, expect: Expect::Beside(words) }
 }
 
 const fn not_restored(name: &'static str, damage: &'static [Damage], seal: Seal, words: Words) -> Vector {
@@ -64,9 +70,9 @@ pub const VECTORS: &[Vector] = &[
     refused("the script ends before a footer, sealed", &[Cut("SCRIPT", BeforeFooter(3))], Whole, &["'units.jsonl': line 4"]),
     found("the script and its index end between two units, sealed", &[Cut("SCRIPT", After(2)), Lines("units.jsonl", &[0, 1, 2])], Whole,
         &["table public.small has 0 rows in 'SCRIPT' instead of 3", "'SCRIPT' does not end with its closing marker"]),
-    found("the script ends before its closing marker, sealed", &[Cut("SCRIPT", Before("end"))], Whole, &["'SCRIPT' does not end with its closing marker"]),
-    found("the script ends in its closing marker, sealed", &[Cut("SCRIPT", In("end"))], Whole, &["section 'end' of 'SCRIPT' is damaged"]),
-    found("the script ends in its indexes, sealed", &[Cut("SCRIPT", In("post-data"))], Whole, &["section 'post-data' of 'SCRIPT' is damaged"]),
+    beside("the script ends before its closing marker, sealed", &[Cut("SCRIPT", Before("end"))], Whole, &["'SCRIPT' does not end with its closing marker"]),
+    beside("the script ends in its closing marker, sealed", &[Cut("SCRIPT", In("end"))], Whole, &["section 'end' of 'SCRIPT' is damaged"]),
+    beside("the script ends in its indexes, sealed", &[Cut("SCRIPT", In("post-data"))], Whole, &["section 'post-data' of 'SCRIPT' is damaged"]),
     found("the script ends in its large objects, sealed", &[Cut("SCRIPT", In("large-objects"))], Whole, &["section 'large-objects' of 'SCRIPT' is damaged"]),
 
     // The script, changed.
@@ -74,15 +80,15 @@ pub const VECTORS: &[Vector] = &[
     refused("the script's last bit", &[Flip("SCRIPT", FromEnd(1))], Open, &["'SCRIPT' does not have the SHA-256"]),
     refused("a byte more in the script", &[Insert("SCRIPT", Middle, b"x")], Open, &["'SCRIPT' has", "bytes instead of"]),
     refused("bytes after the script", &[Insert("SCRIPT", FromEnd(0), b"\0\0\0\0")], Open, &["'SCRIPT' has", "bytes instead of"]),
-    found("a bit of a header, sealed", &[Flip("SCRIPT", Header(1))], Whole, &["a unit of table public.big at byte", "of 'SCRIPT' is damaged"]),
+    beside("a bit of a header, sealed", &[Flip("SCRIPT", Header(1))], Whole, &["a unit of table public.big at byte", "of 'SCRIPT' is damaged"]),
     found("a bit of rows, sealed", &[Flip("SCRIPT", Rows(1))], Whole, &["a unit of table public.big at byte", "of 'SCRIPT' is damaged"]),
     found("a bit of the rows that nobody may see, sealed", &[Flip("SCRIPT", Rows(3))], Whole, &["a unit of table public.small at byte", "of 'SCRIPT' is damaged"]),
-    found("a bit of a footer, sealed", &[Flip("SCRIPT", Footer(0))], Whole, &["a unit of table public.big at byte", "of 'SCRIPT' is damaged"]),
-    found("a bit of the schema, sealed", &[Flip("SCRIPT", In("pre-data"))], Whole, &["section 'pre-data' of 'SCRIPT' is damaged"]),
+    beside("a bit of a footer, sealed", &[Flip("SCRIPT", Footer(0))], Whole, &["a unit of table public.big at byte", "of 'SCRIPT' is damaged"]),
+    beside("a bit of the schema, sealed", &[Flip("SCRIPT", In("pre-data"))], Whole, &["section 'pre-data' of 'SCRIPT' is damaged"]),
     found("a bit of a large object, sealed", &[Flip("SCRIPT", In("large-objects"))], Whole, &["section 'large-objects' of 'SCRIPT' is damaged"]),
-    found("a bit of the indexes, sealed", &[Flip("SCRIPT", In("post-data"))], Whole, &["section 'post-data' of 'SCRIPT' is damaged"]),
-    found("a bit of the closing marker, sealed", &[Flip("SCRIPT", In("end"))], Whole, &["section 'end' of 'SCRIPT' is damaged"]),
-    found("bytes after the script, sealed", &[Insert("SCRIPT", FromEnd(0), b"\0\0\0\0")], Whole, &["section 'end' of 'SCRIPT' is damaged"]),
+    beside("a bit of the indexes, sealed", &[Flip("SCRIPT", In("post-data"))], Whole, &["section 'post-data' of 'SCRIPT' is damaged"]),
+    beside("a bit of the closing marker, sealed", &[Flip("SCRIPT", In("end"))], Whole, &["section 'end' of 'SCRIPT' is damaged"]),
+    beside("bytes after the script, sealed", &[Insert("SCRIPT", FromEnd(0), b"\0\0\0\0")], Whole, &["section 'end' of 'SCRIPT' is damaged"]),
 
     // The other files that hold something.
     refused("the archive is gone", &[Gone("schema.dump")], Open, &["'schema.dump' is missing"]),
@@ -119,7 +125,7 @@ pub const VECTORS: &[Vector] = &[
         &[SetLine("units.jsonl", 0, "bytes", "18446744073709551615"), SetLine("units.jsonl", 1, "bytes", "18446744073709551615")], Whole, &["'units.jsonl': line 2", "impossible counts"]),
     refused("the index is not text, sealed", &[Insert("units.jsonl", Byte(0), b"\xff\xfe")], Whole, &["'units.jsonl' is not text"]),
     found("a unit of another table, sealed", &[SetLine("units.jsonl", 3, "table", "1")], Whole, &["of 'SCRIPT' does not belong to table public.empty"]),
-    found("a unit with fewer rows than it says, sealed", &[SetLine("units.jsonl", 3, "rows", "4")], Whole, &["a unit of table public.small", "does not hold the rows that its index says"]),
+    beside("a unit with fewer rows than it says, sealed", &[SetLine("units.jsonl", 3, "rows", "4")], Whole, &["a unit of table public.small", "does not hold the rows that its index says"]),
     found("a unit with fewer bytes than it says, sealed", &[SetLine("units.jsonl", 3, "bytes", "1000")], Whole, &["a unit of table public.small", "of 'SCRIPT' is damaged"]),
     found("a unit with as many bytes as there can be, sealed", &[SetLine("units.jsonl", 3, "bytes", "9223372036854775807")], Whole, &["a unit of table public.small", "is damaged"]),
     found("a header that reaches into the rows, sealed", &[SetLine("units.jsonl", 3, "header", "1"), SetLine("units.jsonl", 3, "footer", "1")], Whole, &["'units.jsonl'"]),
@@ -181,7 +187,7 @@ pub const VECTORS: &[Vector] = &[
     found("fewer rows", &[Set("manifest.json", "/tables/2/rows", "2")], Sums, &["table public.small has 3 rows in 'SCRIPT' instead of 2"]),
     found("other columns", &[Set("manifest.json", "/tables/2/columns", "[\"v\", \"id\"]")], Sums, &["of 'SCRIPT' does not belong to table public.small"]),
     found("another table", &[Set("manifest.json", "/tables/2/name", "\"large\"")], Sums, &["of 'SCRIPT' does not belong to table public.large"]),
-    found("another mover", &[Set("manifest.json", "/tables/2/moved_by", "\"pg-dump\"")], Sums, &["table public.small has 3 rows in 'SCRIPT' instead of 0"]),
+    beside("another mover", &[Set("manifest.json", "/tables/2/moved_by", "\"pg-dump\"")], Sums, &["table public.small has 3 rows in 'SCRIPT' instead of 0"]),
     found("other large objects", &[Set("manifest.json", "/large_objects/count", "2")], Sums, &["the large objects in 'SCRIPT' are not those of the snapshot"]),
     refused("other size of a file", &[Set("manifest.json", "/files/1/bytes", "7")], Sums, &["'schema.dump' has", "bytes instead of 7"]),
     harmless("keys of a later minor version", &[Edit("manifest.json", "{", "{\"novelty\": [1],")], Sums, 0, &[]),
