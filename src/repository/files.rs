@@ -223,3 +223,34 @@ impl Flusher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::Repository;
+
+    #[test]
+    fn folders_that_many_make_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let (scratch, root) = (place.path().join(format!("scratch-{round}")), place.path().join(format!("repository-{round}")));
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| own_folder(&scratch).unwrap_or_else(|error| panic!("{}", error.chain())));
+                    scope.spawn(|| {
+                        let made = Repository::open_for_writing(&root).and_then(|repository| repository.target("app").create());
+                        made.unwrap_or_else(|error| panic!("{}", error.chain()));
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_fifo_is_no_file_and_nobody_waits_for_it() {
+        let place = tempfile::tempdir().unwrap();
+        let pipe = place.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(open_file(&pipe).unwrap_err().chain().contains("is not a regular file"));
+    }
+}

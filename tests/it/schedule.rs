@@ -69,16 +69,19 @@ fn in_each_zone(work: impl Fn(usize, &TimeZone) -> usize + Sync) -> usize {
     sum.into_inner()
 }
 
-/// Some hundred expressions: the known ones, and as many as needed made of fields of every form, each of which can fire.
-fn expressions() -> Vec<String> {
-    let mut state = 0x2545_F491_4F6C_DD1D_u64;
-    let mut random = move |below: u64| {
-        // xorshift64: the same expressions in every run, so that a failure can be looked at.
+/// Numbers below a bound, by xorshift64: the same in every run, so that a failure can be looked at.
+fn numbers(mut state: u64) -> impl FnMut(u64) -> u64 {
+    move |below| {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         state % below
-    };
+    }
+}
+
+/// Some hundred expressions: the known ones, and as many as needed made of fields of every form, each of which can fire.
+fn expressions() -> Vec<String> {
+    let (mut random, mut dice) = (numbers(0x2545_F491_4F6C_DD1D), numbers(0x9E37_79B9_7F4A_7C15));
     let names: [&[&str]; 2] =
         [&["JAN", "feb", "Mar", "APR", "MAY", "jun", "JUL", "AUG", "SEP", "oct", "NOV", "DEC"], &["SUN", "mon", "Tue", "WED", "thu", "FRI", "SAT"]];
     let mut field = |place: usize| {
@@ -107,11 +110,9 @@ fn expressions() -> Vec<String> {
     let mut expressions: Vec<String> = EXPRESSIONS.iter().map(|expression| (*expression).to_owned()).collect();
     while expressions.len() < 320 {
         // Often a star for days and months, or most expressions would not fire within days of a transition.
-        let shape = field(0).len() + expressions.len();
-        let part = |place: usize, made: String| {
-            if (place == 2 && shape % 3 > 0) || (place == 3 && shape % 4 > 0) || (place == 4 && shape % 5 > 1) { "*".to_owned() } else { made }
-        };
-        let expression = (0..5).map(|place| part(place, field(place))).collect::<Vec<_>>().join(" ");
+        let star = [0, 0, 67, 75, 60];
+        let parts = (0..5).map(|place| (field(place), dice(100) < star[place]));
+        let expression = parts.map(|(made, star)| if star { "*".to_owned() } else { made }).collect::<Vec<_>>().join(" ");
         if Schedule::parse(&expression, TimeZone::UTC).is_ok() {
             expressions.push(expression);
         }

@@ -147,11 +147,6 @@ impl Cluster {
         std::fs::read_to_string(self.0.home.join("log")).unwrap_or_default()
     }
 
-    /// Its major version.
-    pub fn major(&self) -> u32 {
-        self.0.major
-    }
-
     /// The folder of its programs.
     pub fn bin(&self) -> &Path {
         &self.0.bin
@@ -165,11 +160,6 @@ impl Cluster {
     /// The port it listens at, if it does.
     pub fn port(&self) -> u16 {
         self.0.port
-    }
-
-    /// The folder of its data.
-    pub fn data(&self) -> PathBuf {
-        self.0.home.join("data")
     }
 
     /// A connection to a database of it, as the superuser.
