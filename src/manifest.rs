@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
@@ -242,6 +243,14 @@ impl Manifest {
 
     /// What can be checked without looking at a file.
     fn consistent(&self) -> Result<(), String> {
+        // Sums are taken without looking, here and where a backup is listed.
+        let sum = |sum: u64, number: u64| sum.checked_add(number);
+        if self.tables.iter().map(|table| table.rows).try_fold(0, sum).is_none() || self.tables.iter().map(|table| table.bytes).try_fold(0, sum).is_none() {
+            return Err("the tables' rows are impossibly many".to_owned());
+        }
+        if self.files.iter().map(|file| file.bytes).try_fold(0, sum).is_none() {
+            return Err("the files are impossibly large".to_owned());
+        }
         let mut end = 0;
         for section in &self.script.sections {
             if section.offset != end {
@@ -249,6 +258,7 @@ impl Manifest {
             }
             end = section.offset.checked_add(section.bytes).ok_or_else(|| format!("section '{}' is impossibly long", section.name))?;
         }
+        let mut names = BTreeSet::new();
         for file in &self.files {
             // A name from a file that anyone may have edited must not lead out of the folder.
             if file.name.is_empty() || file.name.starts_with('.') || file.name.contains(['/', '\\', '\n', '\0']) {
@@ -257,13 +267,20 @@ impl Manifest {
             if file.sha256.len() != 64 || !file.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err(format!("the hash of '{}' is not a SHA-256", file.name));
             }
+            if !names.insert(&file.name) {
+                return Err(format!("'{}' is among the files twice", file.name));
+            }
         }
         let script = self.file(&self.script.file).ok_or("the script is not among the files")?;
         if script.bytes != end {
             return Err("the script's sections do not add up to its size".to_owned());
         }
+        let mut tables = BTreeSet::new();
         for table in &self.tables {
-            if u128::from_str_radix(&table.digest, 16).is_err() || table.digest.len() != 32 {
+            if !tables.insert((&table.schema, &table.name)) {
+                return Err(format!("table {} is there twice", table.label()));
+            }
+            if table.digest.len() != 32 || !table.digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err("a table's digest is not 32 hexadecimal digits".to_owned());
             }
         }

@@ -89,7 +89,7 @@ pub fn contents(backup: &Backup, jobs: usize, stop: &Stop, observer: &dyn Observ
         }
     }
     if manifest.script.sections.last().is_none_or(|last| last.name != sections::END) {
-        wrong.push("the script does not end with its closing marker".to_owned());
+        wrong.push(format!("'{}' does not end with its closing marker", manifest.script.file));
     }
     wrong.extend(globals(backup, stop).err());
     stop.check()?;
@@ -99,9 +99,12 @@ pub fn contents(backup: &Backup, jobs: usize, stop: &Stop, observer: &dyn Observ
 /// The units of a backup, or why its index cannot be used.
 pub fn units(backup: &Backup, manifest: &Manifest) -> Result<Result<Vec<Unit>, String>> {
     let bytes = read_small(&backup.path.join(names::UNITS), INDEX_LIMIT)?;
-    let Ok(text) = String::from_utf8(bytes) else { return Ok(Err("the unit index is not text".to_owned())) };
-    let Some(part) = manifest.script.section(sections::UNITS) else { return Ok(Err("the manifest knows no units".to_owned())) };
-    Ok(parse_index(&text, part.offset, part.offset + part.bytes, manifest.tables.len()))
+    let Ok(text) = String::from_utf8(bytes) else { return Ok(Err(format!("'{}' is not text", names::UNITS))) };
+    let Some(part) = manifest.script.section(sections::UNITS) else {
+        return Ok(Err(format!("'{}': it has no section '{}'", names::MANIFEST, sections::UNITS)));
+    };
+    let units = parse_index(&text, part.offset, part.offset + part.bytes, manifest.tables.len());
+    Ok(units.map_err(|why| format!("'{}': {why}", names::UNITS)))
 }
 
 /// Decodes every unit and compares each table's rows, bytes and digest.
@@ -138,9 +141,9 @@ fn rows(manifest: &Manifest, script: &File, units: &[Unit], jobs: usize, stop: &
         let expected =
             if table.moved_by == Mover::Units { (table.rows, table.bytes, table.digest.clone(), table.units) } else { (0, 0, Digest::default().hex(), 0) };
         if found.rows != expected.0 {
-            wrong.push(format!("table {} has {} rows in the script instead of {}", table.label(), found.rows, expected.0));
+            wrong.push(format!("table {} has {} rows in '{}' instead of {}", table.label(), found.rows, manifest.script.file, expected.0));
         } else if (found.bytes, found.hex(), count) != (expected.1, expected.2, expected.3) {
-            wrong.push(format!("table {} has other content in the script than in its snapshot", table.label()));
+            wrong.push(format!("table {} has other content in '{}' than in its snapshot", table.label(), manifest.script.file));
         }
     }
     Ok(wrong)
@@ -149,11 +152,11 @@ fn rows(manifest: &Manifest, script: &File, units: &[Unit], jobs: usize, stop: &
 /// Decodes one unit: header, rows, footer.
 fn unit_digest(manifest: &Manifest, script: &File, unit: &Unit, reader: &mut UnitReader) -> Result<Digest, String> {
     let table = &manifest.tables[unit.table as usize];
-    let damaged = |_| format!("a unit of table {} at byte {} is damaged", table.label(), unit.offset);
+    let damaged = |_| format!("a unit of table {} at byte {} of '{}' is damaged", table.label(), unit.offset, manifest.script.file);
     if reader.header(script, unit).map_err(damaged)? != header_of(table, &manifest.database.encoding)
         || reader.footer(script, unit).map_err(damaged)? != "\\.\n\n"
     {
-        return Err(format!("a unit at byte {} does not belong to table {}", unit.offset, table.label()));
+        return Err(format!("a unit at byte {} of '{}' does not belong to table {}", unit.offset, manifest.script.file, table.label()));
     }
     let mut stream = RowStream::default();
     reader
@@ -163,14 +166,19 @@ fn unit_digest(manifest: &Manifest, script: &File, unit: &Unit, reader: &mut Uni
         })
         .map_err(damaged)?;
     if stream.is_open() || stream.digest.rows != unit.rows || stream.digest.bytes != unit.bytes {
-        return Err(format!("a unit of table {} at byte {} does not hold the rows that its index says", table.label(), unit.offset));
+        return Err(format!(
+            "a unit of table {} at byte {} of '{}' does not hold the rows that its index says",
+            table.label(),
+            unit.offset,
+            manifest.script.file
+        ));
     }
     Ok(stream.digest)
 }
 
 /// Decodes one section that is plain SQL.
 fn plain_section(manifest: &Manifest, script: &File, part: &manifest::Section, stop: &Stop) -> Result<(), String> {
-    let damaged = || format!("section '{}' of the script is damaged", part.name);
+    let damaged = || format!("section '{}' of '{}' is damaged", part.name, manifest.script.file);
     let (mut text, mut buffer, mut length, mut end) = (section(script, part), vec![0; 256 << 10], 0, Vec::new());
     let mut objects = (part.name == sections::LARGE_OBJECTS).then(ObjectReader::default);
     loop {
@@ -196,7 +204,7 @@ fn plain_section(manifest: &Manifest, script: &File, part: &manifest::Section, s
     if let Some(objects) = objects {
         let found = objects.finish().map_err(|_| damaged())?;
         if (found.count, found.bytes, found.hex()) != (manifest.large_objects.count, manifest.large_objects.bytes, manifest.large_objects.digest.clone()) {
-            return Err("the large objects in the script are not those of the snapshot".to_owned());
+            return Err(format!("the large objects in '{}' are not those of the snapshot", manifest.script.file));
         }
     }
     Ok(())

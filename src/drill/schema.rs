@@ -36,6 +36,10 @@ pub fn differences(backup: &Backup, manifest: &Manifest, tools: &Tools, restored
         .connected(restored, &passfile)
         .args(["--no-password", "--format=custom", "--no-blobs", "--compress=0"])
         .args(exclude);
+    if manifest.server.standby {
+        // As pg_dump does of itself on a standby: the values of unlogged sequences are not in the script.
+        tool = tool.arg("--no-unlogged-table-data");
+    }
     tool = tool.arg("--file").arg(&again);
     tool.run(stop).map_err(|error| error.context("the restored database cannot be dumped"))?;
 

@@ -40,7 +40,12 @@ pub fn judge(code: &str) -> (Kind, Option<&'static str>) {
         "XX001" | "XX002" => {
             (Kind::Failed, Some("the database is damaged on disk: keep every backup, stop the server, copy its data folder and only then try repairs"))
         }
-        "40001" | "40P01" => (Kind::Failed, Some("another session got in the way: try again")),
+        "40001" | "40P01" => (
+            Kind::Failed,
+            Some(
+                "another session got in the way: try again; on a standby it was the replay, so set hot_standby_feedback = on or raise max_standby_streaming_delay there",
+            ),
+        ),
         _ => (Kind::Failed, None),
     }
 }

@@ -22,16 +22,20 @@ pub fn create_folder(path: &Path) -> Result<()> {
 
 /// Makes sure of a folder for temporary files: made if it is missing, and refused if it is another user's, open to others, or a link.
 pub fn own_folder(path: &Path) -> Result<()> {
-    match std::fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create_folder(path),
-        Err(error) => Err(Error::io("look at", path, error)),
-        // In /tmp anyone may have made it before us, and could then take away or replace what we put there.
-        Ok(metadata) if !metadata.is_dir() || metadata.uid() != rustix::process::geteuid().as_raw() || metadata.mode() & 0o022 != 0 => {
-            Err(Error::new(crate::Kind::Storage, format!("'{}' is not a folder that only this user can write to", path.display()))
-                .hinted("remove it, or let BACKUP_SCRATCH_DIR name another folder"))
-        }
-        Ok(_) => Ok(()),
+    let found = match std::fs::symlink_metadata(path) {
+        // Another process of ours may make it at the same moment.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match create_folder(path) {
+            Err(error) => std::fs::symlink_metadata(path).map_err(|_| error)?,
+            Ok(()) => return Ok(()),
+        },
+        found => found.map_err(|error| Error::io("look at", path, error))?,
+    };
+    // In /tmp anyone may have made it before us, and could then take away or replace what we put there.
+    if !found.is_dir() || found.uid() != rustix::process::geteuid().as_raw() || found.mode() & 0o022 != 0 {
+        return Err(Error::new(crate::Kind::Storage, format!("'{}' is not a folder that only this user can write to", path.display()))
+            .hinted("remove it, or let BACKUP_SCRATCH_DIR name another folder"));
     }
+    Ok(())
 }
 
 /// Makes what happened to the names in a folder durable.
@@ -48,9 +52,10 @@ pub fn create_file(path: &Path) -> Result<File> {
     options.open(path).map_err(|error| Error::io("create", path, error))
 }
 
-/// Opens a file for reading; a link in its place is refused.
+/// Opens a file for reading; a link in its place is refused, and anything else that is no file.
 pub fn open_file(path: &Path) -> Result<File> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+    // NONBLOCK means nothing to a file, but opening a FIFO would wait for somebody to write into it.
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| Error::io("open", path, error))?;
     let regular = file.metadata().map_err(|error| Error::io("look at", path, error))?.is_file();
     if regular { Ok(file) } else { Err(Error::new(crate::Kind::Storage, format!("'{}' is not a regular file", path.display()))) }
@@ -216,5 +221,36 @@ impl Flusher {
             Some(Ok(result)) => result,
             _ => Err(io::Error::other("the thread that syncs the file failed")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repository::Repository;
+
+    #[test]
+    fn folders_that_many_make_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        for round in 0..50 {
+            let (scratch, root) = (place.path().join(format!("scratch-{round}")), place.path().join(format!("repository-{round}")));
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| own_folder(&scratch).unwrap_or_else(|error| panic!("{}", error.chain())));
+                    scope.spawn(|| {
+                        let made = Repository::open_for_writing(&root).and_then(|repository| repository.target("app").create());
+                        made.unwrap_or_else(|error| panic!("{}", error.chain()));
+                    });
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_fifo_is_no_file_and_nobody_waits_for_it() {
+        let place = tempfile::tempdir().unwrap();
+        let pipe = place.path().join("pipe");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        assert!(open_file(&pipe).unwrap_err().chain().contains("is not a regular file"));
     }
 }

@@ -58,12 +58,12 @@ impl Backup {
     pub fn read(path: PathBuf) -> Result<Backup> {
         let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let manifest = match read_small(&path.join(names::MANIFEST), MANIFEST_LIMIT) {
-            Ok(bytes) => Manifest::parse(&bytes),
+            Ok(bytes) => Manifest::parse(&bytes).map_err(|why| format!("'{}': {why}", names::MANIFEST)),
             Err(error) if unreadable(&error) => return Err(error),
             Err(error) => Err(error.chain()),
         };
         let proof = match read_small(&path.join(names::PROOF), 1 << 24) {
-            Ok(bytes) => Proof::parse(&bytes).map(Some),
+            Ok(bytes) => Proof::parse(&bytes).map(Some).map_err(|why| format!("'{}': {why}", names::PROOF)),
             Err(error) if missing(&error) => Ok(None),
             Err(error) if unreadable(&error) => return Err(error),
             Err(error) => Err(error.chain()),

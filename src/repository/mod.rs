@@ -43,8 +43,7 @@ impl Repository {
         if let Err(error) = std::fs::symlink_metadata(root)
             && error.kind() == io::ErrorKind::NotFound
         {
-            create_folder(root)?;
-            sync_folder(root.parent().unwrap_or(root))?;
+            make(root)?;
         }
         let repository = Repository::open(root)?;
         repository.check_writable()?;
@@ -110,10 +109,18 @@ impl TargetFolder {
     /// Makes the folder if it is not there yet, and checks that it is ours.
     pub fn create(&self) -> Result<()> {
         if !self.exists()? {
-            create_folder(&self.path)?;
-            sync_folder(self.path.parent().unwrap_or(&self.path))?;
+            make(&self.path)?;
+            self.exists()?;
         }
         check_ours(&self.path)
+    }
+}
+
+/// Makes a folder, durably. Another run may make it at the same moment: then it is looked at like any that was there.
+fn make(path: &Path) -> Result<()> {
+    match create_folder(path) {
+        Err(error) if std::fs::symlink_metadata(path).is_err() => Err(error),
+        _ => sync_folder(path.parent().unwrap_or(path)),
     }
 }
 

@@ -110,8 +110,8 @@ pub fn send(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, scrip
             return Err(error.context(format!("cannot load table {}", table.label())));
         }
         if let Err(error) = sent {
-            let damaged =
-                verify::failure(&job.request.backup.id, &[format!("a unit of table {} at byte {} is damaged", table.label(), unit.offset)]).because(error);
+            let what = format!("a unit of table {} at byte {} of '{}' is damaged", table.label(), unit.offset, job.manifest.script.file);
+            let damaged = verify::failure(&job.request.backup.id, &[what]).because(error);
             return Err(copy.fail("kluis: the backup is damaged").err().unwrap_or(damaged));
         }
         total.add(&stream.digest);

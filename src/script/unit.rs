@@ -49,29 +49,31 @@ impl Unit {
 /// The error says in one line what is wrong.
 pub fn parse_index(text: &str, start: u64, end: u64, tables: usize) -> Result<Vec<Unit>, String> {
     let mut units = Vec::new();
-    let mut next = start;
+    let (mut next, mut plain) = (start, 0_u64);
     for (number, line) in text.lines().enumerate() {
         let number = number + 1;
-        let unit: Unit = serde_json::from_str(line).map_err(|_| format!("line {number} of the unit index is not a unit"))?;
+        let unit: Unit = serde_json::from_str(line).map_err(|_| format!("line {number} is not a unit"))?;
         let length = u64::from(unit.header).checked_add(unit.body).and_then(|sum| sum.checked_add(u64::from(unit.footer)));
         let after = length.and_then(|length| unit.offset.checked_add(length));
         if unit.offset != next || after.is_none_or(|after| after > end) {
-            return Err(format!("line {number} of the unit index: the unit does not begin where the one before it ends"));
+            return Err(format!("line {number}: the unit does not begin where the one before it ends"));
         }
         if unit.table as usize >= tables {
-            return Err(format!("line {number} of the unit index names a table that the manifest does not have"));
+            return Err(format!("line {number} names a table that the manifest does not have"));
         }
-        if unit.rows > unit.bytes || (unit.members == 0) != (unit.body == 0) {
-            return Err(format!("line {number} of the unit index: impossible counts"));
+        let total = plain.checked_add(unit.bytes);
+        if unit.rows > unit.bytes || (unit.members == 0) != (unit.body == 0) || total.is_none() {
+            return Err(format!("line {number}: impossible counts"));
         }
+        plain = total.unwrap_or(plain);
         next = unit.offset + unit.length();
         units.push(unit);
     }
     if !text.is_empty() && !text.ends_with('\n') {
-        return Err("the unit index ends in the middle of a line".to_owned());
+        return Err("it ends in the middle of a line".to_owned());
     }
     if next != end {
-        return Err("the unit index does not reach the end of the units: lines are missing".to_owned());
+        return Err("it does not reach the end of the units: lines are missing".to_owned());
     }
     Ok(units)
 }
@@ -108,6 +110,8 @@ mod tests {
         check(&Unit { rows: 31, ..UNIT }.line(), 135, Err("impossible"));
         check(&Unit { members: 0, ..UNIT }.line(), 135, Err("impossible"));
         check(&Unit { body: u64::MAX, ..UNIT }.line(), 135, Err("line 1"));
+        let large = Unit { bytes: u64::MAX, ..UNIT };
+        check(&format!("{}{}", large.line(), Unit { offset: 135, ..large }.line()), 170, Err("line 2: impossible"));
         check(&first.replace("rows", "row"), 135, Err("not a unit"));
     }
 }

@@ -5,7 +5,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
-/// What is judged. Implement it for the schedule in the test that calls [`campaign`] or [`judge`].
+/// What is judged. Implement it for the schedule in the test that calls [`judge`].
 pub trait Subject: Sized {
     /// The subject for an expression that is known to be valid.
     fn new(expression: &str, zone: &TimeZone) -> Self;
@@ -60,47 +60,6 @@ pub const EXPRESSIONS: [&str; 42] = [
     "0 0 * * */2",
     "17 2,3 * 1-12/3 1-5",
 ];
-
-/// How much to check.
-#[derive(Debug, Clone, Copy)]
-pub struct Size {
-    /// Zones, spread over all that the machine's database has; 0 for every one.
-    pub zones: usize,
-    /// Transitions of each zone between 2000 and 2037, spread evenly; 0 for every one.
-    pub transitions: usize,
-}
-
-/// Judges all expressions around transitions of all zones, from 2000 to 2037. Returns how many spans were judged.
-///
-/// ```ignore
-/// let spans = schedule_oracle::campaign::<Judged>(Size { zones: 40, transitions: 6 });
-/// ```
-pub fn campaign<S: Subject>(size: Size) -> usize {
-    let names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-    let mut spans = 0;
-    for name in spread(&names, size.zones) {
-        let Ok(zone) = TimeZone::get(name) else { continue };
-        for middle in spread(&transitions(&zone), size.transitions) {
-            judge::<S>(&zone, *middle, &EXPRESSIONS);
-            spans += 1;
-        }
-    }
-    spans
-}
-
-/// The transitions between 2000 and 2037; for a zone without any, one ordinary day.
-pub fn transitions(zone: &TimeZone) -> Vec<Timestamp> {
-    let (first, last): (Timestamp, Timestamp) = ("2000-01-01T00:00:00Z".parse().unwrap(), "2038-01-01T00:00:00Z".parse().unwrap());
-    let found: Vec<Timestamp> = zone.following(first).map(|t| t.timestamp()).take_while(|&t| t < last).collect();
-    if found.is_empty() { vec!["2024-02-28T12:00:00Z".parse().unwrap()] } else { found }
-}
-
-fn spread<T>(all: &[T], count: usize) -> Vec<&T> {
-    if count == 0 || count >= all.len() {
-        return all.iter().collect();
-    }
-    (0..count).map(|n| &all[n * all.len() / count]).collect()
-}
 
 /// Judges `expressions` from two days before `middle` to two days after it.
 pub fn judge<S: Subject>(zone: &TimeZone, middle: Timestamp, expressions: &[&str]) {

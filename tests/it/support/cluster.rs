@@ -82,20 +82,34 @@ impl Cluster {
 
     /// A hot standby of this server.
     pub fn standby(&self) -> Cluster {
+        self.standby_with(&[])
+    }
+
+    /// A hot standby with these settings beside the usual ones.
+    pub fn standby_with(&self, settings: &[&str]) -> Cluster {
         let home = home(self.0.major);
         let copied = as_server_user(&self.0.bin.join("pg_basebackup"))
             .args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--username=postgres", "--host"])
             .arg(&self.0.home)
+            .arg("--port")
+            .arg(self.0.port.to_string())
             .arg("--pgdata")
             .arg(home.join("data"))
             .output()
             .expect("pg_basebackup starts");
         assert!(copied.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&copied.stderr));
         let standby = Cluster::in_folder(self.0.major, self.0.bin.clone(), home);
-        standby.start(&["hot_standby=on"]);
-        let reached = self.value("postgres", "SELECT pg_current_wal_lsn()");
-        wait_until("the standby has replayed all", || standby.value("postgres", &format!("SELECT pg_last_wal_replay_lsn() >= '{reached}'")) == "t");
+        standby.start(&[&["hot_standby=on"], settings].concat());
+        standby.catches_up_with(self, "false");
         standby
+    }
+
+    /// Waits until this standby has replayed all that the primary has done, or until this holds.
+    pub fn catches_up_with(&self, primary: &Cluster, or: &str) {
+        // Only what is flushed is sent, and a commit that waits for its flush takes all earlier ones along.
+        primary.sql("postgres", "SET synchronous_commit = on; SELECT pg_logical_emit_message(true, 'test', '')");
+        let reached = primary.value("postgres", "SELECT pg_current_wal_flush_lsn()");
+        wait_until("the standby has replayed all", || self.value("postgres", &format!("SELECT pg_last_wal_replay_lsn() >= '{reached}' OR {or}")) == "t");
     }
 
     fn in_folder(major: u32, bin: PathBuf, home: PathBuf) -> Cluster {
@@ -133,11 +147,6 @@ impl Cluster {
         std::fs::read_to_string(self.0.home.join("log")).unwrap_or_default()
     }
 
-    /// Its major version.
-    pub fn major(&self) -> u32 {
-        self.0.major
-    }
-
     /// The folder of its programs.
     pub fn bin(&self) -> &Path {
         &self.0.bin
@@ -151,11 +160,6 @@ impl Cluster {
     /// The port it listens at, if it does.
     pub fn port(&self) -> u16 {
         self.0.port
-    }
-
-    /// The folder of its data.
-    pub fn data(&self) -> PathBuf {
-        self.0.home.join("data")
     }
 
     /// A connection to a database of it, as the superuser.

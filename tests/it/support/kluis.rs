@@ -205,6 +205,7 @@ pub struct Ended {
     pub took: Duration,
     /// The most memory that it had, in bytes.
     pub memory: u64,
+    /// Its arguments.
     words: String,
 }
 
@@ -246,7 +247,7 @@ impl Ended {
 
     #[track_caller]
     fn ended_with(&self, code: i32) {
-        assert_eq!(self.code, Some(code), "{self:#?}");
+        assert_eq!(self.code, Some(code), "kluis {}: {self:#?}", self.words);
     }
 
     #[track_caller]
