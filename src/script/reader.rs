@@ -41,7 +41,16 @@ impl<S: ReadAt + ?Sized> Read for Range<'_, S> {
 /// The plain text of a section, as a stream. It ends early or with an error where the section is damaged.
 pub fn section<'a, S: ReadAt + ?Sized>(source: &'a S, section: &Section) -> impl Read + use<'a, S> {
     let range = Range { source, offset: section.offset, left: section.bytes };
-    stream(io::BufReader::with_capacity(64 << 10, range))
+    Text((section.bytes > 0).then(|| stream(io::BufReader::with_capacity(64 << 10, range))))
+}
+
+/// A text of any number of members. None at all would be a broken gzip file, but is an empty section.
+struct Text<R>(Option<R>);
+
+impl<R: Read> Read for Text<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.as_mut().map_or(Ok(0), |members| members.read(buffer))
+    }
 }
 
 /// Bodies up to this plain size are decoded in one go, larger ones (of one huge row) as a stream.
@@ -183,6 +192,18 @@ mod tests {
         assert_eq!(text, "CREATE TABLE t;\n");
         assert_eq!(sections.iter().map(|section| section.bytes).sum::<u64>(), script.0.len() as u64);
         assert_eq!(sections.iter().map(|section| section.plain_bytes).sum::<u64>(), plain.len() as u64);
+    }
+
+    #[test]
+    fn an_empty_section_is_an_empty_text() {
+        let (script, _, mut sections, _) = write(&[], 0);
+        let mut text = String::new();
+        assert_eq!((sections[1].name.as_str(), sections[1].bytes), (name::UNITS, 0));
+        section(&script, &sections[1]).read_to_string(&mut text).unwrap();
+        assert_eq!(text, "");
+        // Where bytes should be, none are an error all the same.
+        (sections[1].offset, sections[1].bytes) = (script.0.len() as u64, 1);
+        assert!(section(&script, &sections[1]).read_to_string(&mut text).is_err());
     }
 
     #[test]
