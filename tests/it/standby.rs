@@ -103,6 +103,8 @@ fn a_backup_that_stands_in_the_way_of_replay_fails_as_a_whole() {
     let standby = primary.standby_with(&["max_standby_streaming_delay=0", "max_standby_archive_delay=0", "hot_standby_feedback=off"]);
     let (shop, repo) = (primary.database("shop"), Repo::new());
     shop.sql(SCHEMA);
+    // So much that a busy machine, too, meets the run while it reads.
+    shop.sql("INSERT INTO orders (note) SELECT md5(i::text) || md5((-i)::text) || md5((i * 7)::text) FROM generate_series(1, 300000) i");
     let there = caught_up(&shop, &standby);
     let mut run = kluis(&["backup", "--jobs", "2"]).of(&there).keeping(&repo).env("BACKUP_COMPRESSION", "smallest").start();
     run.hold_when("rows are being written", || repo.script_in_progress() > 20_000);
