@@ -67,7 +67,7 @@ fn same_units(backup: &Path, own: &Script) {
 }
 
 /// The torture database.
-fn torture(cluster: &Cluster) -> Database {
+pub fn torture(cluster: &Cluster) -> Database {
     let sql = |name: &str| std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sql").join(name)).unwrap();
     cluster.sql("postgres", &sql("torture-roles.sql"));
     let database = cluster.database("torture");

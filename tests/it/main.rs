@@ -6,6 +6,7 @@
 mod bad_days;
 mod cli;
 mod demo;
+mod drill;
 mod fidelity;
 mod layers;
 mod malformed;

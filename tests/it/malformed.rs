@@ -2,7 +2,7 @@
 //! `malformed/damage.rs` does the damage. For each: `verify` finds it and names it, `restore` refuses before it writes where that can be known
 //! before, `list` goes on, nothing panics, and no row is told.
 
-mod damage;
+pub mod damage;
 mod vectors;
 
 use crate::support::CANARY;

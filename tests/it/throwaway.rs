@@ -102,7 +102,7 @@ impl Bench {
     }
 
     /// Waits until a process of the server, or of initdb, has this in its command line.
-    fn wait_for(&mut self, what: &str) -> i32 {
+    pub fn wait_for(&mut self, what: &str) -> i32 {
         let begun = Instant::now();
         loop {
             self.look();
