@@ -2,6 +2,7 @@
 //! It owns the choice of compressor; it leaves framing into units and sections to its siblings.
 //! Invariant: a member that `compress` makes is accepted by every gunzip, and decompressing it checks its CRC-32 and length.
 
+use super::huffman;
 use libdeflater::{CompressionLvl, Compressor, Decompressor};
 use std::io::{self, Read};
 
@@ -68,6 +69,28 @@ impl Squeezer {
 
     /// Appends `plain`, as one gzip member, to `out`. Returns the member's length in bytes.
     pub fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> io::Result<usize> {
+        let start = out.len();
+        if self.has_nothing_to_match(plain, out)? {
+            huffman::compress(plain, out);
+            return Ok(out.len() - start);
+        }
+        self.search(plain, out)
+    }
+
+    /// Whether coding bytes by their frequency alone is better: tried out where the text looks as if it could be.
+    fn has_nothing_to_match(&mut self, plain: &[u8], out: &mut Vec<u8>) -> io::Result<bool> {
+        let Some(samples) = huffman::samples(plain) else { return Ok(false) };
+        let (start, mut searched, mut coded) = (out.len(), 0, 0);
+        for sample in samples {
+            searched += self.search(sample, out)?;
+            coded += huffman::estimate(sample);
+            out.truncate(start);
+        }
+        Ok(coded <= searched)
+    }
+
+    /// The same by a compressor that searches for matches.
+    fn search(&mut self, plain: &[u8], out: &mut Vec<u8>) -> io::Result<usize> {
         let start = out.len();
         match &mut self.engine {
             #[cfg(feature = "isal")]

@@ -4,6 +4,7 @@
 
 pub mod digest;
 pub mod gzip;
+pub mod huffman;
 pub mod objects;
 pub mod reader;
 pub mod statements;
