@@ -37,12 +37,11 @@ impl Reason {
 
 /// All results of a job's parts, or the error that came first: a part that was only stopped because of another one is not the cause.
 pub fn first_cause<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
-    let sibling = Reason::Sibling.error().to_string();
     let (mut good, mut cause, mut stopped) = (Vec::new(), None, None);
     for result in results {
         match result {
             Ok(value) => good.push(value),
-            Err(error) if error.to_string() == sibling => stopped = stopped.or(Some(error)),
+            Err(error) if is_only_stopped(&error) => stopped = stopped.or(Some(error)),
             Err(error) => cause = cause.or(Some(error)),
         }
     }
@@ -50,6 +49,11 @@ pub fn first_cause<T>(results: Vec<Result<T>>) -> Result<Vec<T>> {
         Some(error) => Err(error),
         None => Ok(good),
     }
+}
+
+/// Whether a part failed only because another one had failed before, whatever it was doing then.
+pub fn is_only_stopped(error: &Error) -> bool {
+    error.chain().contains(&Reason::Sibling.error().to_string())
 }
 
 type Hook = Box<dyn Fn() + Send>;

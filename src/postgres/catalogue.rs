@@ -47,6 +47,8 @@ pub struct Facts {
     pub superuser: bool,
     /// The number of large objects.
     pub large_objects: u64,
+    /// Whether sessions write bytea in the old way unless they are told otherwise (`bytea_output = escape`).
+    pub escapes_bytea: bool,
 }
 
 /// The cell of a row that must be there.
@@ -88,7 +90,8 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
             (SELECT coalesce(pg_catalog.json_agg(rolname ORDER BY rolname), '[]') FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' AND (oid = d.datdba OR oid IN
                 (SELECT refobjid FROM pg_catalog.pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass))),
             (SELECT coalesce(pg_catalog.json_agg(DISTINCT spcname ORDER BY spcname), '[]') FROM pg_catalog.pg_tablespace t JOIN pg_catalog.pg_class c ON c.reltablespace = t.oid WHERE spcname !~ '^pg_'),
-            pg_catalog.pg_get_userbyid(10), {provider}
+            pg_catalog.pg_get_userbyid(10), {provider},
+            (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'bytea_output')
          FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()"
     );
     let rows = session.query(&query)?;
@@ -129,6 +132,7 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
         role: cell(row, 9)?.to_owned(),
         superuser: cell(row, 10)? == "t",
         large_objects: number(row, 12)?,
+        escapes_bytea: cell(row, 21)? == "escape",
     })
 }
 

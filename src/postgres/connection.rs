@@ -206,6 +206,10 @@ impl Connection {
             ("PGAPPNAME", self.application_name.clone().into()),
             // Our own sessions know no GSSAPI: the children must not take another road than we did.
             ("PGGSSENCMODE", "disable".into()),
+            // pg_dump writes constants of timestamptz in the session's time zone: without this the same schema reads otherwise on another server.
+            ("PGTZ", "UTC".into()),
+            // pg_dumpall writes the dates until which passwords are valid in the session's style, and another server reads them in its own.
+            ("PGDATESTYLE", "ISO".into()),
         ];
         let files = [("PGSSLROOTCERT", &self.tls.root_cert), ("PGSSLCERT", &self.tls.cert), ("PGSSLKEY", &self.tls.key), ("PGSSLCRL", &self.tls.crl)];
         environment.extend(files.into_iter().filter_map(|(name, file)| Some((name, file.as_ref()?.into()))));

@@ -87,5 +87,11 @@ ALTER ROLE kluis_reader SET default_transaction_read_only = on;
 ALTER ROLE kluis_reader SET search_path = '';
 ALTER ROLE kluis_writer SET DateStyle = 'German, DMY';
 ALTER ROLE "kluis 'single' quote" SET statement_timeout = '90s';
+-- A pg_dumpall from before CVE-2025-8715 was fixed (13.22, 14.19, 15.14, 16.10, 17.6) puts the name of a role with settings into a comment as it
+-- stands: a line break in it ends the comment, and what follows is no SQL. Nothing restores such globals.
+SELECT v / 10000 >= 18 OR v % 10000 >= CASE v / 10000 WHEN 13 THEN 22 WHEN 14 THEN 19 WHEN 15 THEN 14 WHEN 16 THEN 10 ELSE 6 END AS line_breaks_are_safe
+  FROM (SELECT current_setting('server_version_num')::int AS v) AS server \gset
+\if :line_breaks_are_safe
 ALTER ROLE U&"kluis\000Anewline" SET application_name = E'a\nb';
+\endif
 ALTER ROLE "kluis_ünïcödé_日本語_🦀" SET application_name = 'ünï 🦀';

@@ -42,6 +42,8 @@ pub fn rewrite_units(base: &Base, folder: &Path, edit: impl FnOnce(&mut Vec<Piec
         let rows = String::from_utf8(text).expect("the rows are UTF-8").split_inclusive('\n').map(str::to_owned).collect();
         pieces.push(Piece { table: unit.table, header, footer, rows });
     }
+    let plain = |pieces: &[Piece]| pieces.iter().map(|piece| piece.header.len() + piece.rows.concat().len() + piece.footer.len()).sum::<usize>() as i64;
+    let before = plain(&pieces);
     edit(&mut pieces);
 
     let part = base.manifest.script.section(section::UNITS).expect("there is a section of units");
@@ -71,10 +73,10 @@ pub fn rewrite_units(base: &Base, folder: &Path, edit: impl FnOnce(&mut Vec<Piec
     std::fs::write(folder.join(names::UNITS), index).unwrap();
     assert!(begin <= first.offset as usize && end >= (last.offset + last.length()) as usize);
 
-    let plain = |pieces: &[Piece]| pieces.iter().map(|piece| piece.header.len() + piece.rows.concat().len() + piece.footer.len()).sum::<usize>() as i64;
-    let before: i64 = base.units.iter().map(|unit| unit.bytes as i64).sum::<i64>() + pieces_overhead(&mut reader, &script, &base.units);
     let plain_grown = plain(&pieces) - before;
     edit_manifest(folder, |value| {
+        let file = value["script"]["file"].clone();
+        value["files"].as_array_mut().unwrap().iter_mut().find(|entry| entry["name"] == file).unwrap()["bytes"] = new.len().into();
         let shift = |value: &mut Value, by: i64| *value = (value.as_i64().unwrap() + by).into();
         shift(&mut value["script"]["plain_bytes"], plain_grown);
         for section in value["script"]["sections"].as_array_mut().unwrap() {
@@ -90,10 +92,6 @@ pub fn rewrite_units(base: &Base, folder: &Path, edit: impl FnOnce(&mut Vec<Piec
         }
     });
     reseal(base, folder, Seal::Whole);
-}
-
-fn pieces_overhead(reader: &mut UnitReader, script: &File, units: &[Unit]) -> i64 {
-    units.iter().map(|unit| (reader.header(script, unit).unwrap().len() + reader.footer(script, unit).unwrap().len()) as i64).sum()
 }
 
 /// Changes the manifest as JSON.
