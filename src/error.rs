@@ -49,6 +49,17 @@ impl Kind {
         }
     }
 
+    /// When trying again, with nothing else changed, may help.
+    pub fn retry(self) -> Retry {
+        match self {
+            // A database that is not there yet, or a run of somebody else, are soon over.
+            Kind::Unreachable | Kind::Locked => Retry::Soon,
+            Kind::Failed | Kind::Storage | Kind::TimedOut | Kind::Verification | Kind::Stale => Retry::Later,
+            // Somebody has to change something, or wants us to end.
+            Kind::Usage | Kind::Key | Kind::Interrupted => Retry::Never,
+        }
+    }
+
     /// The word for this kind in history lines and JSON.
     pub fn word(self) -> &'static str {
         match self {
@@ -64,6 +75,17 @@ impl Kind {
             Kind::Interrupted => "interrupted",
         }
     }
+}
+
+/// When to try again after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// Within seconds at first.
+    Soon,
+    /// Within minutes at first: it will not be over at once, and trying costs something.
+    Later,
+    /// Not by itself.
+    Never,
 }
 
 /// An error: what was done to what, why it failed and what to do next.

@@ -57,6 +57,9 @@ pub struct Server {
     /// The name of the bootstrap superuser, who owns the system's own objects.
     #[serde(default)]
     pub superuser: String,
+    /// Whether sessions wrote bytea in the old way (`bytea_output = escape`): then constants of bytea in the schema are written so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub escapes_bytea: bool,
     /// Whether the role's password hashes are in the globals.
     pub role_passwords: bool,
 }

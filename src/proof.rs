@@ -3,12 +3,15 @@
 //! Invariant: no rung is ever lowered, and what a drill found to be bad only a drill can clear.
 
 use crate::drill;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::manifest::{FORMAT, Manifest, Proof, Rung, Verdict};
-use crate::repository::list::Listing;
+use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
 use crate::repository::{TargetFolder, names, staging};
+use crate::stop::Stop;
 use jiff::Timestamp;
+use std::path::Path;
+use std::time::Duration;
 
 /// The word for `verify` in a proof.
 pub const BY_VERIFY: &str = "verify";
@@ -94,6 +97,14 @@ pub fn after_drill(old: Option<Proof>, verdict: &drill::Verdict, now: Timestamp)
             Proof { verdict: Verdict::CannotJudge, at: now, by: BY_DRILL.to_owned(), findings: findings.clone(), ..old.unwrap_or(fresh) }
         }
     }
+}
+
+/// Records what a drill said of the backup in `folder`, whose proof may have changed since it was read. Waits for the lock for so long.
+pub fn record_drill(target: &TargetFolder, folder: &Path, verdict: &drill::Verdict, patience: Duration, stop: &Stop) -> Result<()> {
+    let lock = Lock::take(target, patience, stop)?;
+    let backup = Backup::read(folder.to_owned())?;
+    let old = backup.proof.clone().map_err(|why| Error::new(Kind::Failed, format!("its proof cannot be read: {why}")))?;
+    record(target, backup.understood()?, &backup.id, &after_drill(old, verdict, Timestamp::now()), &lock)
 }
 
 /// Records a proof with its backup: `proof.json` first, which alone counts; then the notes and the link `latest`, which follow from it.

@@ -33,8 +33,10 @@ pub struct Context<'a> {
     pub places: &'a Places,
     /// The folder for throwaway servers.
     pub scratch: &'a std::path::Path,
-    /// What began the run: `manual` or `schedule`.
+    /// What began the run: `manual`, `schedule`, `catch-up` or `retry`.
     pub trigger: &'a str,
+    /// When it began. Written as the name of a backup it is the run's id in the log.
+    pub started: Timestamp,
 }
 
 /// A run that published a backup.
@@ -53,7 +55,7 @@ pub struct Done {
 /// Makes one backup. The history gets its line, whether it succeeds or fails.
 pub fn run(context: &Context<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Done> {
     let folder = context.repository.target(&context.target.name);
-    let mut clock = Clock { started: Timestamp::now(), begun: Instant::now(), steps: Vec::new(), observer };
+    let mut clock = Clock { started: context.started, begun: Instant::now(), steps: Vec::new(), observer };
     clock.step("lock");
     let locked = folder.create().and_then(|()| Lock::take(&folder, context.target.settings.lock_timeout, stop));
     let lock = match locked {

@@ -65,6 +65,9 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Back up on schedule, as a service in the foreground: the sidecar
+    #[command(after_long_help = help::SERVE)]
+    Serve,
     /// Back up now
     #[command(after_long_help = help::BACKUP)]
     Backup(Backup),
@@ -95,6 +98,9 @@ pub enum Command {
     /// Let the policy decide again about a pinned backup
     #[command(after_long_help = help::PIN)]
     Unpin(One),
+    /// Tell whether the backups are fresh: the health check
+    #[command(after_long_help = help::STATUS)]
+    Status,
     /// Look for everything that would make a run fail, and say what to do about it
     #[command(after_long_help = help::DOCTOR)]
     Doctor,
@@ -275,7 +281,8 @@ impl Cli {
             _ => (None, None),
         };
         let Global { config, dir, target, .. } = &self.global;
-        Flags { config_file: config.clone(), dir: dir.clone(), target: target.clone(), jobs, compression, serving: false }
+        let serving = matches!(self.command, Some(Command::Serve));
+        Flags { config_file: config.clone(), dir: dir.clone(), target: target.clone(), jobs, compression, serving }
     }
 }
 

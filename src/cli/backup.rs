@@ -2,6 +2,7 @@
 //! It owns the order of the targets and what is printed of each run; it leaves the run to `crate::run`.
 //! Invariant: one target's failure keeps no other target from its run; only a signal ends them all.
 
+use super::journal::{Both, Journal};
 use super::output::{GREEN, Output, YELLOW, failure_json};
 use super::progress::Progress;
 use super::text::{clean, count, ratio};
@@ -12,6 +13,7 @@ use crate::repository::Repository;
 use crate::repository::history::Outcome;
 use crate::run::{self, Done};
 use crate::units::{format_bytes, format_duration};
+use jiff::Timestamp;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -78,17 +80,17 @@ pub fn run(context: &Context, arguments: &args::Backup) -> Result<End> {
     }
     let (config, output) = (context.config()?, &context.output);
     let repository = Repository::open_for_writing(&config.common.dir)?;
-    let (watch, places) = (Watch::new()?, places(&config.common));
+    let (watch, places, journal) = (Watch::new()?, places(&config.common), Journal::of_command(&config.common));
     let (mut end, mut report) = (End::Done, Report { targets: Vec::new() });
     for target in &config.targets {
         let (stop, _dog) = watch.limited(&target.settings);
         let progress = Progress::new(output, &target.name);
-        let done = run::run(
-            &run::Context { repository: &repository, target, places: &places, trigger: "manual", scratch: &config.common.scratch_dir },
-            &stop,
-            &progress,
-        );
+        let (started, trigger) = (Timestamp::now(), "manual");
+        let log = journal.run(&target.name, started, trigger);
+        let scratch = &config.common.scratch_dir;
+        let done = run::run(&run::Context { repository: &repository, target, places: &places, trigger, scratch, started }, &stop, &Both(&progress, &log));
         drop(progress);
+        log.ended(&done);
         match done {
             Ok(done) => {
                 let published = Published::from(&done);

@@ -206,7 +206,14 @@ impl Demo<'_> {
         let target = Target { name: DATABASE.to_owned(), connection: self.server.connection(DATABASE), settings };
         let repository = Repository::open_for_writing(&self.repository())?;
         let done = run::run(
-            &run::Context { repository: &repository, target: &target, places: &self.places, scratch: &self.config.common.scratch_dir, trigger: "manual" },
+            &run::Context {
+                repository: &repository,
+                target: &target,
+                places: &self.places,
+                scratch: &self.config.common.scratch_dir,
+                trigger: "manual",
+                started: jiff::Timestamp::now(),
+            },
             self.stop,
             &Silent,
         )?;

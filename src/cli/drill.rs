@@ -14,12 +14,9 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::DrillFacts;
 use crate::postgres::throwaway::sweep;
 use crate::postgres::tools::Places;
-use crate::proof::{after_drill, record};
-use crate::repository::list::Backup;
-use crate::repository::lock::Lock;
+use crate::proof::record_drill;
 use crate::stop::Stop;
 use crate::units::format_duration;
-use jiff::Timestamp;
 use serde::Serialize;
 use std::time::Duration;
 
@@ -101,7 +98,7 @@ fn one(context: &Context, config: &RepositoryConfig, places: &Places, arguments:
     if !matches!(verdict, Verdict::Proven { .. }) && !found.backup.path.exists() {
         return Err(Error::new(Kind::Failed, format!("backup '{}' was deleted while it was drilled", found.backup.id)));
     }
-    let recorded = keep(found, &verdict, stop);
+    let recorded = found.target.as_ref().map_or(Ok(()), |target| record_drill(target, &found.backup.path, &verdict, verify::PATIENCE, stop));
     let (word, findings, facts) = match verdict {
         Verdict::Proven { facts, .. } => ("proven", Vec::new(), Some(facts)),
         Verdict::Bad(findings) => ("bad", findings, None),
@@ -122,16 +119,6 @@ fn one(context: &Context, config: &RepositoryConfig, places: &Places, arguments:
             .into_iter()
             .collect(),
     })
-}
-
-/// Records the verdict with the backup.
-fn keep(found: &Found, verdict: &Verdict, stop: &Stop) -> Result<()> {
-    let Some(target) = &found.target else { return Ok(()) };
-    let lock = Lock::take(target, verify::PATIENCE, stop)?;
-    // Read again: a verification may have ended since.
-    let backup = Backup::read(found.backup.path.clone())?;
-    let old = backup.proof.clone().map_err(|why| Error::new(Kind::Failed, format!("its proof cannot be read: {why}")))?;
-    record(target, backup.understood()?, &backup.id, &after_drill(old, verdict, Timestamp::now()), &lock)
 }
 
 fn text(context: &Context, drilled: &Drilled) -> String {

@@ -22,6 +22,28 @@ Start with:
   kluis backup              do it
 More: kluis --help, kluis help COMMAND, kluis help environment, kluis help exit-codes";
 
+pub(super) const SERVE: &str = "\
+Backs up each target on its schedule (BACKUP_SCHEDULE in BACKUP_TIMEZONE), proves and prunes, until a signal ends it. A target without any backup gets its first one at once, and a run that was missed is caught up at the start. \
+A run that failed is tried again: within seconds where the database was not there, within minutes where something else was wrong. Runs never overlap, also not with those of `kluis backup`.
+
+The log goes to stderr and to BACKUP_LOG (log/kluis.log in the repository unless told otherwise; a file a day, kept for 30 days). The first SIGTERM or SIGINT stops the current run cleanly, the second ends the process at once. As process 1 of a container it reaps orphans.
+
+Examples:
+  kluis serve
+  BACKUP_SCHEDULE='30 2 * * *' BACKUP_TIMEZONE=Europe/Amsterdam kluis serve
+
+Exit codes: 0 stopped by a signal, 2 configuration, 14 the repository cannot be used";
+
+pub(super) const STATUS: &str = "\
+A target is fresh when its newest proven backup is younger than BACKUP_MAX_AGE. With BACKUP_DRILL=off its newest backup counts; with a schedule for drills as well, and the last drill that was due must have proven one. \
+It asks nothing of the database. Being overdue outranks the result of the last run.
+
+Examples:
+  kluis status
+  kluis status --target shop --json
+
+Exit codes: 0 every target is fresh, 4 one is stale or has no backup yet, 14 the repository cannot be read";
+
 pub(super) const BACKUP: &str = "\
 All targets are backed up, one after the other; when one fails, the others still have their turn, and the exit code is that of the first failure. \
 A backup appears under its name only when it is complete and on disk. After a success the policy deletes what it no longer keeps.

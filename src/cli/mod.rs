@@ -13,13 +13,17 @@ mod drill;
 mod dry_run;
 mod find;
 mod help;
+mod init;
+mod journal;
 mod list;
 mod output;
 mod pin;
 mod progress;
 mod prune;
 mod restore;
+mod serve;
 mod show;
+mod status;
 mod text;
 mod verify;
 mod view;
@@ -101,11 +105,17 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return ExitCode::from(127);
     }
     let json = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
-    let cli = match args::command().try_get_matches_from(arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
+    let cli = match args::command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error, json),
     };
     let context = Context { flags: cli.flags(), output: Output::new(&cli.global) };
+    if context.flags.serving && init::is_needed() {
+        return init::run(&arguments).unwrap_or_else(|error| {
+            context.output.failure(&error);
+            ExitCode::from(error.kind().exit_code())
+        });
+    }
     let end = dispatch(&context, &cli).unwrap_or_else(|error| {
         context.output.failure(&error);
         End::Failed(error.kind())
@@ -144,6 +154,7 @@ fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
         return Err(Error::usage("--dry-run stands before the command").hinted("put it behind: kluis backup --dry-run, kluis prune --dry-run"));
     }
     match command {
+        Command::Serve => serve::run(context),
         Command::Backup(arguments) => backup::run(context, arguments),
         Command::List => list::run(context),
         Command::Show(arguments) => show::run(context, arguments),
@@ -154,6 +165,7 @@ fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
         Command::Prune(arguments) => prune::run(context, arguments),
         Command::Pin(arguments) => pin::pin(context, arguments),
         Command::Unpin(arguments) => pin::unpin(context, arguments),
+        Command::Status => status::run(context),
         Command::Doctor => doctor::run(context),
         Command::Config => configuration::run(context),
         Command::Completions(arguments) => documents::completions(context, arguments),

@@ -8,7 +8,7 @@ use crate::stop::{Limits, Stop, Watchdog};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// What a command needs to be stoppable. Signals are ours from its making on.
 pub struct Watch {
@@ -28,6 +28,11 @@ impl Watch {
                 .map_err(|error| Error::new(Kind::Failed, format!("cannot listen to signal {number}")).because(error))?;
         }
         Ok(Watch { signal })
+    }
+
+    /// The signal that came, if one did.
+    pub fn signal(&self) -> Option<i32> {
+        i32::try_from(self.signal.load(Ordering::Relaxed)).ok().filter(|number| *number != 0)
     }
 
     /// Watches one job without limits in time.

@@ -25,6 +25,11 @@ const NAMED: usize = 20;
 pub fn differences(backup: &Backup, manifest: &Manifest, tools: &Tools, restored: &Connection, folder: &Path, stop: &Stop) -> Result<Vec<String>> {
     let again = folder.join("again.dump");
     let passfile = Passfile::create(folder, restored)?;
+    let mut restored = restored.clone();
+    if manifest.server.escapes_bytea {
+        // As the dump's own sessions did. It could not be told to those: not every pooler lets options through.
+        restored.options = Some("-c bytea_output=escape".to_owned());
+    }
     let pattern = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     // Without the rows that Kluis moved: they are digested, not dumped twice. The same names went onto pg_dump's command line in the dump.
     let exclude = manifest
@@ -33,7 +38,7 @@ pub fn differences(backup: &Backup, manifest: &Manifest, tools: &Tools, restored
         .filter(|table| table.moved_by == Mover::Units)
         .map(|table| format!("--exclude-table-data={}.{}", pattern(&table.schema), pattern(&table.name)));
     let mut tool = Tool::new(tools.program("pg_dump"))
-        .connected(restored, &passfile)
+        .connected(&restored, &passfile)
         .args(["--no-password", "--format=custom", "--no-blobs", "--compress=0"])
         .args(exclude);
     if manifest.server.standby {

@@ -72,7 +72,7 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
     let mut snapshot = Snapshot::take(request.connection, request.lock_wait, stop)?;
     let tools = find(request.places, snapshot.facts.server.major)?;
     let passfile = Passfile::create(staging.path(), request.connection)?;
-    let job = Job { request, staging, stop, observer, tools, passfile, escapes_bytea: snapshot.facts.escapes_bytea };
+    let job = Job { request, staging, stop, observer, tools, passfile };
     let mut facts = snapshot.facts.clone();
     facts.server.pg_dump.clone_from(&job.tools.version);
 
@@ -154,19 +154,12 @@ struct Job<'a> {
     observer: &'a dyn Observer,
     tools: Tools,
     passfile: Passfile,
-    escapes_bytea: bool,
 }
 
 impl Job<'_> {
     /// One of PostgreSQL's programs, connected to the database.
     fn tool(&self, name: &str) -> Tool {
-        let mut connection = self.request.connection.clone();
-        if self.escapes_bytea {
-            // Constants of bytea in the schema would otherwise read otherwise on another server. Only where it is needed: not every pooler knows options.
-            let options = connection.options.take().unwrap_or_default();
-            connection.options = Some(format!("{options} -c bytea_output=hex").trim_start().to_owned());
-        }
-        Tool::new(self.tools.program(name)).connected(&connection, &self.passfile).arg("--no-password")
+        Tool::new(self.tools.program(name)).connected(self.request.connection, &self.passfile).arg("--no-password")
     }
 
     /// A pg_dump that sees the snapshot.

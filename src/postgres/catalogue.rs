@@ -47,8 +47,6 @@ pub struct Facts {
     pub superuser: bool,
     /// The number of large objects.
     pub large_objects: u64,
-    /// Whether sessions write bytea in the old way unless they are told otherwise (`bytea_output = escape`).
-    pub escapes_bytea: bool,
 }
 
 /// The cell of a row that must be there.
@@ -106,6 +104,7 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
             pg_dump: String::new(),
             standby: cell(row, 1)? == "t",
             superuser: cell(row, 16)?.to_owned(),
+            escapes_bytea: cell(row, 21)? == "escape",
             role_passwords: cell(row, 11)? == "t",
         },
         database: Database {
@@ -132,7 +131,6 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
         role: cell(row, 9)?.to_owned(),
         superuser: cell(row, 10)? == "t",
         large_objects: number(row, 12)?,
-        escapes_bytea: cell(row, 21)? == "escape",
     })
 }
 

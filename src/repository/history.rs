@@ -30,7 +30,7 @@ pub struct Entry {
     pub finished: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
-    /// What began it: `manual` or `schedule`.
+    /// What began it: `manual`, `schedule`, `catch-up` or `retry`.
     #[serde(default)]
     pub trigger: String,
     /// The backup that it published.

@@ -6,6 +6,7 @@ pub mod files;
 pub mod history;
 pub mod list;
 pub mod lock;
+pub mod logfile;
 pub mod names;
 pub mod staging;
 

@@ -3,7 +3,7 @@
 //! The format is described in `cli/case.rs`, what a story can set up in `cli/stage.rs`.
 
 mod case;
-mod fixture;
+pub(crate) mod fixture;
 mod matching;
 mod stage;
 

@@ -1,0 +1,228 @@
+//! `kluis serve`: the sidecar. The schedule loop of `crate::daemon` in the real world: this machine's clock, signals, runs, and the log.
+//! It owns starting and ending; it leaves what is due to the daemon and each run to `crate::run`.
+//! Invariant: what ends it is a signal or a wrong configuration, never a failed run.
+
+use super::journal::Journal;
+use super::text::time;
+use super::watch::Watch;
+use super::{Context, End, places};
+use crate::config::{Config, Drill, Target};
+use crate::daemon::{self, Ended, Job, Trigger, Work, World};
+use crate::drill;
+use crate::error::{Error, Result};
+use crate::events::Silent;
+use crate::log::{Level, Line};
+use crate::manifest::Proof;
+use crate::postgres::throwaway;
+use crate::postgres::tools::Places;
+use crate::proof::{BY_DRILL, record_drill};
+use crate::repository::history::{self, Outcome};
+use crate::repository::list::Listing;
+use crate::repository::{Repository, TargetFolder};
+use crate::run;
+use crate::status;
+use crate::units::format_duration;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// How often a waiting daemon looks for signals.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How long a drill waits for the lock to write its verdict down.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs the command until a signal ends it.
+pub fn run(context: &Context) -> Result<End> {
+    let config = context.config()?;
+    let repository = Repository::open_for_writing(&config.common.dir)?;
+    let sidecar = Sidecar { journal: Journal::of_daemon(&config.common), watch: Watch::new()?, places: places(&config.common), repository, config: &config };
+    sidecar.begin()?;
+    let jobs: Vec<Job> = config.targets.iter().map(job).collect();
+    let mut real = Real(&sidecar);
+    daemon::serve(&jobs, &mut real);
+    sidecar.tell(Level::Info, "stopped", None, format!("stopped by signal {}", sidecar.watch.signal().unwrap_or(0)));
+    Ok(End::Done)
+}
+
+fn job(target: &Target) -> Job {
+    let drill = match &target.settings.drill {
+        Drill::Cron(schedule) => Some(schedule.clone()),
+        Drill::EveryBackup | Drill::Off => None,
+    };
+    Job { schedule: target.settings.schedule.clone(), drill }
+}
+
+/// What the daemon works with.
+struct Sidecar<'a> {
+    config: &'a Config,
+    repository: Repository,
+    places: Places,
+    journal: Journal,
+    watch: Watch,
+}
+
+impl Sidecar<'_> {
+    fn tell(&self, level: Level, event: &'static str, target: Option<&str>, message: String) {
+        self.journal.write(&Line { target, ..Line::new(Timestamp::now(), level, event, message) });
+    }
+
+    fn folder(&self, target: usize) -> TargetFolder {
+        self.repository.target(&self.config.targets[target].name)
+    }
+
+    /// Says what will be done, and clears away what a killed drill has left.
+    fn begin(&self) -> Result<()> {
+        let common = &self.config.common;
+        let dir = common.dir.display();
+        self.tell(Level::Info, "started", None, format!("kluis {} serves {} target(s) in {dir}", env!("CARGO_PKG_VERSION"), self.config.targets.len()));
+        match throwaway::sweep(&common.scratch_dir) {
+            Ok(swept) if swept.is_empty() => {}
+            Ok(swept) => self.tell(Level::Warning, "swept", None, format!("what killed drills had left was removed: {}", swept.join(", "))),
+            Err(error) => {
+                self.tell(Level::Warning, "warning", None, format!("the scratch folder cannot be used, so that no backup can be proven: {}", chain(&error)))
+            }
+        }
+        let now = Timestamp::now();
+        for target in &self.config.targets {
+            let settings = &target.settings;
+            let view = status::read(&self.repository.target(&target.name), settings, now)?;
+            let next = view.next_run.map_or_else(|| "never".to_owned(), |at| time(at, &common.time_zone));
+            let message = format!("{}: {}; scheduled {}, next {next}", view.state.word(), view.why, settings.schedule.describe());
+            let level = if view.state == status::State::Stale { Level::Warning } else { Level::Info };
+            self.tell(level, "target", Some(&target.name), message);
+        }
+        Ok(())
+    }
+
+    fn backup(&self, target: &Target, trigger: Trigger) -> Ended {
+        let (stop, _dog) = self.watch.limited(&target.settings);
+        let started = Timestamp::now();
+        let log = self.journal.run(&target.name, started, trigger.word());
+        let context = run::Context {
+            repository: &self.repository,
+            target,
+            places: &self.places,
+            scratch: &self.config.common.scratch_dir,
+            trigger: trigger.word(),
+            started,
+        };
+        let result = run::run(&context, &stop, &log);
+        log.ended(&result);
+        match result {
+            Ok(_) => Ended::Done,
+            Err(error) => Ended::Failed(error.kind()),
+        }
+    }
+
+    fn drill(&self, target: &Target) -> Ended {
+        let folder = self.repository.target(&target.name);
+        match self.drill_newest(target, &folder) {
+            Ok(Some((level, message))) => self.tell(level, "drilled", Some(&target.name), message),
+            Ok(None) => self.tell(Level::Warning, "drilled", Some(&target.name), "there is no backup to drill yet".to_owned()),
+            Err(error) => {
+                self.tell(Level::Error, "drill-failed", Some(&target.name), format!("the drill failed: {}", chain(&error)));
+                return Ended::Failed(error.kind());
+            }
+        }
+        Ended::Done
+    }
+
+    fn drill_newest(&self, target: &Target, folder: &TargetFolder) -> Result<Option<(Level, String)>> {
+        let (settings, common) = (&target.settings, &self.config.common);
+        let listing = Listing::read(folder)?;
+        let Some(backup) = listing.latest() else { return Ok(None) };
+        let (stop, _dog) = self.watch.limited(settings);
+        throwaway::sweep(&common.scratch_dir)?;
+        let request = drill::Request {
+            backup,
+            places: &self.places,
+            scratch: &common.scratch_dir,
+            jobs: settings.jobs,
+            assertions: settings.assertions.as_deref(),
+            nice: drill::NICE,
+        };
+        let verdict = drill::drill(&request, &stop, &Silent)?;
+        record_drill(folder, &backup.path, &verdict, PATIENCE.max(settings.lock_timeout), &stop)?;
+        Ok(Some(match verdict {
+            drill::Verdict::Proven { facts, .. } => (
+                Level::Info,
+                format!(
+                    "backup {} is proven: {} tables and {} rows compared, restored in {}",
+                    backup.id,
+                    facts.tables,
+                    facts.rows,
+                    format_duration(Duration::from_millis(facts.restore_ms))
+                ),
+            ),
+            drill::Verdict::Bad(findings) => (Level::Error, format!("backup {} is BAD: {}", backup.id, findings.join("; "))),
+            drill::Verdict::CannotJudge(reasons) => {
+                (Level::Warning, format!("backup {} could not be judged on this machine: {}", backup.id, reasons.join("; ")))
+            }
+        }))
+    }
+}
+
+fn chain(error: &Error) -> String {
+    error.hint().map_or_else(|| error.chain(), |hint| format!("{}; hint: {hint}", error.chain()))
+}
+
+/// The daemon's world.
+struct Real<'a>(&'a Sidecar<'a>);
+
+impl World for Real<'_> {
+    fn now(&mut self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn stopped(&mut self) -> bool {
+        self.0.watch.signal().is_some()
+    }
+
+    fn wait(&mut self, at: Timestamp) {
+        // By the wall clock at each tick, because it may be set while we wait.
+        while !self.stopped() {
+            let left = at.duration_since(Timestamp::now());
+            if left <= SignedDuration::ZERO {
+                return;
+            }
+            std::thread::sleep(TICK.min(left.unsigned_abs()));
+        }
+    }
+
+    fn last_done(&mut self, target: usize, work: Work) -> Option<Timestamp> {
+        let folder = self.0.folder(target);
+        match work {
+            // A history that cannot be read is no reason not to back up: the run itself will say what is wrong.
+            Work::Backup => {
+                history::read(&folder).ok()?.iter().filter(|run| matches!(run.outcome, Outcome::Done | Outcome::Warned)).map(|run| run.started).max()
+            }
+            Work::Drill => {
+                let proofs = Listing::read(&folder).ok()?.backups.into_iter().filter_map(|backup| backup.proof.ok().flatten());
+                proofs.filter(|proof: &Proof| proof.by == BY_DRILL).map(|proof| proof.at).max()
+            }
+        }
+    }
+
+    fn carry_out(&mut self, target: usize, work: Work, trigger: Trigger) -> Ended {
+        let target = &self.0.config.targets[target];
+        match work {
+            Work::Backup => self.0.backup(target, trigger),
+            Work::Drill => self.0.drill(target),
+        }
+    }
+
+    fn will_retry(&mut self, target: usize, work: Work, at: Option<Timestamp>) {
+        let target = &self.0.config.targets[target];
+        let (what, schedule) = match (work, &target.settings.drill) {
+            (Work::Drill, Drill::Cron(schedule)) => ("drill", schedule),
+            _ => ("run", &target.settings.schedule),
+        };
+        let zone = &self.0.config.common.time_zone;
+        let next = schedule.next_after(Timestamp::now());
+        let message = match at.filter(|at| next.is_none_or(|next| *at < next)) {
+            Some(at) => format!("the {what} will be tried again at {}", time(at, zone)),
+            None => format!("the next {what} is at {}", next.map_or_else(|| "no time ever".to_owned(), |at| time(at, zone))),
+        };
+        self.0.tell(Level::Info, "waiting", Some(&target.name), message);
+    }
+}

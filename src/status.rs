@@ -1,0 +1,185 @@
+//! How a target stands: is there a backup that can be relied upon, and is it young enough?
+//! It owns that judgement, which the health check, the command line and alarms share; it leaves reading to `repository` and words to the commands.
+//! Invariant: overdue outranks the last result, only backups that were proven count (where backups are drilled at all), and no clock makes an old one fresh.
+
+use crate::config::{Drill, Settings};
+use crate::error::Result;
+use crate::repository::TargetFolder;
+use crate::repository::history::{self, Entry, Outcome};
+use crate::repository::list::{Backup, Listing};
+use crate::units::format_age;
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+/// How far ahead of the clock a backup may be dated and still count: clocks are corrected by seconds, not by hours.
+const SLACK: SignedDuration = SignedDuration::from_hours(1);
+
+/// How a target stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// The newest backup that counts is younger than the maximum age.
+    Fresh,
+    /// There was no run yet.
+    Starting,
+    /// There is no backup that counts, or it is too old.
+    Stale,
+}
+
+impl State {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Fresh => "fresh",
+            State::Starting => "starting",
+            State::Stale => "stale",
+        }
+    }
+}
+
+/// A backup, in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Point {
+    /// Its name.
+    pub id: String,
+    /// When its run began.
+    pub at: Timestamp,
+}
+
+/// The view of one target.
+#[derive(Debug, Clone, Serialize)]
+pub struct View {
+    /// The target.
+    pub target: String,
+    /// How it stands.
+    pub state: State,
+    /// Why, in a sentence without a full stop.
+    pub why: String,
+    /// The oldest that the newest backup may get, in seconds.
+    pub max_age_s: u64,
+    /// The age of the newest backup that counts, in seconds.
+    pub age_s: Option<i64>,
+    /// The newest backup that is not known to be bad.
+    pub newest: Option<Point>,
+    /// The newest one that was proven.
+    pub newest_proven: Option<Point>,
+    /// The oldest one that can be restored.
+    pub oldest: Option<Point>,
+    /// How many there are, and how many of them are proven.
+    pub backups: u64,
+    /// Of them, proven.
+    pub proven: u64,
+    /// Whether a run is in progress. One that died looks the same until the next begins.
+    pub running: bool,
+    /// The last run that was not skipped.
+    pub last_run: Option<Entry>,
+    /// The next scheduled run.
+    pub next_run: Option<Timestamp>,
+    /// What else needs attention.
+    pub remarks: Vec<String>,
+}
+
+/// Reads a target's folder, which need not be there yet, and judges it.
+pub fn read(folder: &TargetFolder, settings: &Settings, now: Timestamp) -> Result<View> {
+    let listing = Listing::read(folder)?;
+    let history = if folder.exists()? { history::read(folder)? } else { Vec::new() };
+    Ok(view(&folder.name, &listing, &history, settings, now))
+}
+
+/// Judges a target by what is in its folder.
+pub fn view(target: &str, listing: &Listing, history: &[Entry], settings: &Settings, now: Timestamp) -> View {
+    let point = |backup: &Backup| Point { id: backup.id.clone(), at: backup.at() };
+    let usable: Vec<&Backup> = listing.backups.iter().filter(|backup| backup.manifest.is_ok() && !backup.is_bad()).collect();
+    // A backup from the future says that a clock was wrong, and nothing about today.
+    let (dated, ahead): (Vec<&Backup>, Vec<&Backup>) = usable.iter().partition(|backup| backup.at() <= now + SLACK);
+    let newest = dated.last().copied();
+    let newest_proven = dated.iter().rev().copied().find(|backup| backup.is_proven());
+    let last_run = history.iter().rev().find(|run| run.outcome != Outcome::Skipped).cloned();
+    let (state, counting, why) = judge(newest, newest_proven, last_run.as_ref(), settings, now);
+
+    let mut remarks = Vec::new();
+    if let Some(run) = last_run.as_ref().filter(|run| run.outcome == Outcome::Failed && state != State::Stale) {
+        remarks.push(format!("the last run failed: {}", run.message.as_deref().unwrap_or("unknown")));
+    }
+    if let Some(bad) = listing.backups.last().filter(|backup| backup.is_bad()) {
+        remarks.push(format!("the newest backup, {}, is BAD: do not rely on it", bad.id));
+    }
+    if let Some(ahead) = ahead.last() {
+        remarks.push(format!("backup {} is dated in the future: look at this machine's clock", ahead.id));
+    }
+    if let (Some(newest), Some(proven), Drill::EveryBackup) = (newest, newest_proven, &settings.drill)
+        && newest.id != proven.id
+    {
+        remarks.push(format!("the newest backup, {}, is not proven yet", newest.id));
+    }
+    View {
+        target: target.to_owned(),
+        state,
+        why,
+        max_age_s: settings.max_age.as_secs(),
+        age_s: counting.map(|backup| age(backup, now).as_secs()),
+        newest: newest.map(point),
+        newest_proven: newest_proven.map(point),
+        oldest: usable.first().copied().map(point),
+        backups: listing.backups.len() as u64,
+        proven: listing.backups.iter().filter(|backup| backup.is_proven()).count() as u64,
+        running: listing.leftovers.iter().any(|name| name.starts_with(crate::repository::names::STAGING)),
+        last_run,
+        next_run: settings.schedule.next_after(now),
+        remarks,
+    }
+}
+
+fn age(backup: &Backup, now: Timestamp) -> SignedDuration {
+    now.duration_since(backup.at()).max(SignedDuration::ZERO)
+}
+
+/// The state, the backup that it rests on, and why.
+fn judge<'a>(
+    newest: Option<&'a Backup>,
+    newest_proven: Option<&'a Backup>,
+    last_run: Option<&Entry>,
+    settings: &Settings,
+    now: Timestamp,
+) -> (State, Option<&'a Backup>, String) {
+    let failed = last_run.filter(|run| run.outcome == Outcome::Failed);
+    let because = failed.map_or_else(String::new, |run| format!("; the last run failed: {}", run.message.as_deref().unwrap_or("unknown")));
+    let max_age = SignedDuration::try_from(settings.max_age).unwrap_or(SignedDuration::MAX);
+    let counting = match &settings.drill {
+        Drill::EveryBackup => newest_proven,
+        Drill::Cron(_) | Drill::Off => newest,
+    };
+    let Some(backup) = counting else {
+        return match (newest, last_run) {
+            (Some(newest), _) => (State::Stale, None, format!("no backup is proven; the newest is {}: kluis drill says why{because}", newest.id)),
+            (None, None) => (State::Starting, None, "no backup yet, and no run".to_owned()),
+            (None, Some(_)) => (State::Stale, None, format!("no backup{because}")),
+        };
+    };
+    let old = age(backup, now);
+    let limit = crate::units::format_duration(settings.max_age);
+    let what = if matches!(settings.drill, Drill::EveryBackup) { "newest proven backup" } else { "newest backup" };
+    let fact = format!("the {what} was made {} ({}), and may be {limit} old", format_age(old), backup.id);
+    if old > max_age {
+        return (State::Stale, Some(backup), format!("{fact}{because}"));
+    }
+    match proof_is_overdue(newest_proven, settings, now) {
+        Some(overdue) => (State::Stale, Some(backup), overdue),
+        None => (State::Fresh, Some(backup), fact),
+    }
+}
+
+/// Where drills have a schedule of their own: whether the last one that was due left its proof. It had to find a backup that was fresh then, and
+/// had as long as a run may take.
+fn proof_is_overdue(newest_proven: Option<&Backup>, settings: &Settings, now: Timestamp) -> Option<String> {
+    let Drill::Cron(schedule) = &settings.drill else { return None };
+    let patience = SignedDuration::try_from(settings.deadline).ok()?;
+    let max_age = SignedDuration::try_from(settings.max_age).ok()?;
+    let due = schedule.last_at_or_before(now.checked_sub(patience).ok()?)?;
+    let proven = newest_proven.map(Backup::at);
+    if proven.is_some_and(|at| at >= due.checked_sub(max_age).unwrap_or(Timestamp::MIN)) {
+        return None;
+    }
+    let newest = newest_proven.map_or_else(|| "no backup is proven".to_owned(), |backup| format!("the newest proven backup is {}", backup.id));
+    Some(format!("{newest}, and a drill was due {}", format_age(now.duration_since(due))))
+}

@@ -1,0 +1,127 @@
+//! How targets stand: the health check's answer for repositories of every kind, by the real binary.
+
+use crate::cli::fixture;
+use crate::support::kluis::kluis;
+use crate::support::repo::Repo;
+use jiff::{SignedDuration, Timestamp};
+use kluis::repository::names;
+
+/// A repository in some state.
+struct Given<'a> {
+    /// Backups: hours ago, and how they are made (see `fixture`).
+    backups: &'a [(i64, &'a str)],
+    /// Runs: hours ago, and how they ended.
+    runs: &'a [(i64, &'a str)],
+    /// Settings.
+    env: &'a [(&'a str, &'a str)],
+}
+
+fn hours_ago(hours: i64) -> Timestamp {
+    Timestamp::now() - SignedDuration::from_hours(hours)
+}
+
+#[track_caller]
+fn check(name: &str, given: &Given<'_>, state: &str, words: &[&str]) {
+    let repo = Repo::new();
+    std::fs::create_dir(repo.folder()).unwrap();
+    for (hours, options) in given.backups {
+        let options: Vec<&str> = options.split(' ').filter(|option| !option.is_empty()).collect();
+        fixture::make(&repo.folder().join(names::backup_id(hours_ago(*hours))), &options).unwrap();
+    }
+    let line = |(hours, outcome): &(i64, &str)| {
+        let at = hours_ago(*hours);
+        format!("{{\"started\":\"{at}\",\"finished\":\"{at}\",\"outcome\":\"{outcome}\",\"step\":\"dump\",\"message\":\"the disk is on fire\"}}\n")
+    };
+    std::fs::write(repo.folder().join(names::HISTORY), given.runs.iter().map(line).collect::<String>()).unwrap();
+    let ask = |arguments: &[&str]| {
+        let kluis = given.env.iter().fold(kluis(arguments).keeping(&repo).env("BACKUP_DRILL", "every-backup"), |kluis, (name, value)| kluis.env(name, value));
+        kluis.run()
+    };
+    let json = ask(&["status", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap_or_else(|error| panic!("{name}: {error}: {json:#?}"));
+    assert_eq!((report["state"].as_str(), report["targets"][0]["state"].as_str()), (Some(state), Some(state)), "{name}: {report:#}");
+    let text = ask(&["status"]);
+    for answer in [&json, &text] {
+        assert_eq!(answer.code, Some(if state == "fresh" { 0 } else { 4 }), "{name}: {answer:#?}");
+        for word in words {
+            assert!(answer.stdout.contains(word), "{name}: '{word}' is not in {answer:#?}");
+        }
+    }
+}
+
+#[test]
+fn every_state() {
+    const NONE: Given<'static> = Given { backups: &[], runs: &[], env: &[] };
+    let off = [("BACKUP_DRILL", "off")];
+    check("nothing yet", &NONE, "starting", &["no backup yet, and no run"]);
+    check("the first run failed", &Given { runs: &[(1, "failed")], ..NONE }, "stale", &["no backup; the last run failed: the disk is on fire"]);
+    check("skipped runs are none", &Given { runs: &[(1, "skipped")], ..NONE }, "starting", &[]);
+    check("proven this night", &Given { backups: &[(3, "proof=proven")], runs: &[(3, "done")], ..NONE }, "fresh", &["newest proven backup was made 3 h ago"]);
+    check("proven too long ago", &Given { backups: &[(27, "proof=proven")], ..NONE }, "stale", &["27 h ago", "may be 1 d 02 h old"]);
+    check("overdue outranks the last result", &Given { backups: &[(27, "proof=proven")], runs: &[(27, "done")], ..NONE }, "stale", &["27 h ago"]);
+    check(
+        "failed since, and still fresh",
+        &Given { backups: &[(20, "proof=proven")], runs: &[(20, "done"), (1, "failed")], ..NONE },
+        "fresh",
+        &["the last run failed: the disk is on fire"],
+    );
+    check("only sealed", &Given { backups: &[(1, "")], ..NONE }, "stale", &["no backup is proven"]);
+    check("only sealed, and drills are off", &Given { backups: &[(1, "")], env: &off, ..NONE }, "fresh", &["newest backup was made 1 h ago"]);
+    check("old, and drills are off", &Given { backups: &[(40, "")], env: &off, ..NONE }, "stale", &["40 h ago"]);
+    check(
+        "the newest is bad",
+        &Given { backups: &[(20, "proof=proven"), (1, "proof=drill-bad")], ..NONE },
+        "fresh",
+        &["made 20 h ago", "is BAD: do not rely on it"],
+    );
+    check("all are bad", &Given { backups: &[(1, "proof=bad")], env: &off, ..NONE }, "starting", &["is BAD"]);
+    check("not understood", &Given { backups: &[(1, "proof=proven format=9")], ..NONE }, "starting", &[]);
+    check("a proven one, and a newer one that is not", &Given { backups: &[(25, "proof=proven"), (1, "")], ..NONE }, "fresh", &["is not proven yet"]);
+    check(
+        "dated in the future: no clock makes an old one fresh",
+        &Given { backups: &[(30, "proof=proven"), (-1000, "proof=proven")], ..NONE },
+        "stale",
+        &["30 h ago", "dated in the future"],
+    );
+    check("another limit", &Given { backups: &[(27, "proof=proven")], env: &[("BACKUP_MAX_AGE", "3d")], ..NONE }, "fresh", &[]);
+    // Drills on a schedule of their own: the newest backup is young enough, and the last drill that was due found a young one.
+    let yearly = [("BACKUP_DRILL", "0 5 1 1 *"), ("BACKUP_DEADLINE", "1s")];
+    let hourly = [("BACKUP_DRILL", "@hourly"), ("BACKUP_DEADLINE", "1s")];
+    check(
+        "a drill was due, and there is no proof",
+        &Given { backups: &[(2, "")], env: &hourly, ..NONE },
+        "stale",
+        &["no backup is proven, and a drill was due"],
+    );
+    check("a drill was due, and made", &Given { backups: &[(3, "proof=proven"), (1, "")], env: &hourly, ..NONE }, "fresh", &["newest backup was made 1 h ago"]);
+    check(
+        "proven, but long before the last drill was due",
+        &Given { backups: &[(100, "proof=proven"), (1, "")], env: &hourly, ..NONE },
+        "stale",
+        &["and a drill was due"],
+    );
+    check(
+        "proven for the last drill, however long ago",
+        &Given { backups: &[(400 * 24, "proof=proven"), (1, "")], env: &[yearly[0], yearly[1], ("BACKUP_MAX_AGE", "3000d")], ..NONE },
+        "fresh",
+        &[],
+    );
+    check("too old in spite of drills", &Given { backups: &[(30, "proof=proven")], env: &hourly, ..NONE }, "stale", &["newest backup was made 30 h ago"]);
+}
+
+#[test]
+fn the_worst_target_decides() {
+    let repo = Repo::new();
+    for (target, hours) in [("one", 1), ("two", 50)] {
+        let folder = repo.root.join(target);
+        std::fs::create_dir(&folder).unwrap();
+        fixture::make(&folder.join(names::backup_id(hours_ago(hours))), &["proof=proven"]).unwrap();
+    }
+    let ask = |arguments: &[&str]| kluis(arguments).env("BACKUP_DIR", &repo.root).env("BACKUP_DRILL", "every-backup").run();
+    assert_eq!(ask(&["status"]).code, Some(4));
+    assert_eq!(ask(&["status", "--target", "one"]).code, Some(0));
+    assert_eq!(ask(&["status", "--target", "two"]).code, Some(4));
+    // A target of the configuration counts from the beginning, also where it has no folder yet.
+    let third = ask(&["status", "--target", "three"]);
+    assert!(third.code == Some(4) && third.stdout.contains("starting"), "{third:#?}");
+}
