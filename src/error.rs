@@ -117,7 +117,7 @@ impl Error {
     pub fn io(operation: &str, path: &std::path::Path, source: std::io::Error) -> Self {
         let hint = match source.kind() {
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Some("free some space on this volume, or lower BACKUP_RETENTION_DAYS; earlier backups were not touched")
+                Some("free some space on this volume, or give it a larger one; earlier backups were not touched, and after a failed run none is deleted")
             }
             std::io::ErrorKind::ReadOnlyFilesystem => Some("the volume is mounted read-only: mount it read-write for this service"),
             std::io::ErrorKind::PermissionDenied => Some("make the folder owned by and writable for the user that kluis runs as"),

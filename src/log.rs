@@ -131,7 +131,9 @@ fn people(word: &str) -> String {
         let domain = &rest[at + 1..];
         let end = domain.find(|c: char| !(c.is_alphanumeric() || c == '.' || c == '-')).unwrap_or(domain.len());
         // `role@host` is an account on a machine; with a dot in it, it could be somebody's address. The host may be needed, the person is not.
-        let address = begin < at && domain[..end].trim_end_matches('.').contains('.');
+        // A numeric address has no top-level domain, and nobody's mail.
+        let top = domain[..end].trim_end_matches('.').rsplit_once('.').map(|(_, top)| top);
+        let address = begin < at && top.is_some_and(|top| top.contains(|c: char| c.is_alphabetic()));
         kept.push_str(if address { &rest[..begin] } else { &rest[..at] });
         kept.push_str(if address { "***@" } else { "@" });
         rest = domain;
@@ -159,6 +161,7 @@ mod tests {
         check("(email)=(ann@example.co.uk),", "(email)=(***@example.co.uk),");
         check("cannot connect to aimtrack@db:5432/aimtrack", "cannot connect to aimtrack@db:5432/aimtrack");
         check("aimtrack@db.internal:5432", "***@db.internal:5432");
+        check("aimtrack@127.0.0.1:5432/aimtrack", "aimtrack@127.0.0.1:5432/aimtrack");
         check("an @ alone, a@, @b.c and a@b@c.d", "an @ alone, a@, @b.c and a@***@c.d");
         check("two\nlines\r\u{1b}[2J\u{2028}", "two\\nlines\\r\\u{1b}[2J\\u{2028}");
         check("é@ü.nl", "***@ü.nl");

@@ -99,6 +99,40 @@ pub struct Database {
     pub roles: Vec<String>,
     /// The tablespaces, other than the standard ones, that something in it lies in.
     pub tablespaces: Vec<String>,
+    /// Its own rights, settings and comment, which are in no dump of what it holds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub properties: Vec<Property>,
+}
+
+/// Something that belongs to the database itself: a statement, whole but for the database's name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Property {
+    /// The statement up to the name.
+    pub before: String,
+    /// What follows the name.
+    pub after: String,
+    /// Whether it is a setting, which new sessions obey: carried out after everything else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub setting: bool,
+}
+
+impl Property {
+    /// The statement for a database, whose name is quoted already.
+    pub fn statement(&self, database: &str) -> String {
+        format!("{}{database}{}", self.before, self.after)
+    }
+
+    /// Whether it gives or takes a right.
+    pub fn is_right(&self) -> bool {
+        self.before.starts_with("GRANT ") || self.before.starts_with("REVOKE ")
+    }
+
+    /// What it is about, without the value of a setting.
+    pub fn label(&self) -> String {
+        let after = if self.setting { self.after.split(" TO ").next().unwrap_or_default() } else { &self.after };
+        let after = if self.before.starts_with("COMMENT ") { "" } else { after };
+        format!("{}{}", self.before.trim_end(), after)
+    }
 }
 
 /// An installed extension.

@@ -50,6 +50,15 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
             format!("- {what}: {}\n", names.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", "))
         }
     };
+    let quoted = format!("\"{}_restored\"", database.name.replace('"', "\"\""));
+    let statements: String = database.properties.iter().map(|property| format!("    {};\n", property.statement(&quoted).replace('\n', "\n    "))).collect();
+    let own = if statements.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "\nThe rights and settings of the database itself are in no script. `kluis restore --create` brings them back; without it, in psql:\n\n{statements}"
+        )
+    };
     let needs = [
         list("roles", &database.roles),
         list("tablespaces", &database.tablespaces),
@@ -88,7 +97,7 @@ With nothing but PostgreSQL's own programs of version {major} or newer, in this 
     gunzip -c {script} | psql -X -v ON_ERROR_STOP=1 -d {new}
 
 The second line makes the roles; \"already exists\" is no error there. The last line must end without an error (check `${{PIPESTATUS[@]}}` in bash).
-
+{own}
 ## What it needs
 
 - PostgreSQL {major} or newer

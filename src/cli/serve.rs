@@ -3,7 +3,7 @@
 //! Invariant: what ends it is a signal or a wrong configuration, never a failed run.
 
 use super::journal::Journal;
-use super::text::time;
+use super::text::{count, time};
 use super::watch::Watch;
 use super::{Context, End, places};
 use crate::config::{Config, Drill, Target};
@@ -74,7 +74,12 @@ impl Sidecar<'_> {
     fn begin(&self) -> Result<()> {
         let common = &self.config.common;
         let dir = common.dir.display();
-        self.tell(Level::Info, "started", None, format!("kluis {} serves {} target(s) in {dir}", env!("CARGO_PKG_VERSION"), self.config.targets.len()));
+        self.tell(
+            Level::Info,
+            "started",
+            None,
+            format!("kluis {} serves {} in {dir}", env!("CARGO_PKG_VERSION"), count(self.config.targets.len() as u64, "target")),
+        );
         match throwaway::sweep(&common.scratch_dir) {
             Ok(swept) if swept.is_empty() => {}
             Ok(swept) => self.tell(Level::Warning, "swept", None, format!("what killed drills had left was removed: {}", swept.join(", "))),

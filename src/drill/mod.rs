@@ -11,6 +11,8 @@ use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
 use crate::manifest::{DrillFacts, Manifest};
 use crate::postgres::catalogue;
+use crate::postgres::connection::Connection;
+use crate::postgres::properties;
 use crate::postgres::session::Session;
 use crate::postgres::throwaway::{Locale, Memory, Options, Throwaway};
 use crate::postgres::tools::{Places, Tools, find};
@@ -188,9 +190,10 @@ fn judge(
         stop,
         observer,
     );
-    if let Err(error) = restored {
-        return reasons::verdict(error);
-    }
+    let restored = match restored {
+        Ok(restored) => restored,
+        Err(error) => return reasons::verdict(error),
+    };
     let restore_ms = restore_began.elapsed().as_millis() as u64;
 
     observer.event(&Event::Step("compare"));
@@ -210,6 +213,7 @@ fn judge(
         wrong.push("the large objects of the restored database are not those of the snapshot".to_owned());
     }
     observer.event(&Event::Step("schema"));
+    wrong.extend(properties_differ(manifest, &to, &restored.warnings, stop)?);
     wrong.extend(schema::differences(backup, manifest, tools, &to, server.folder(), stop)?);
     let mut passed = 0;
     if let Some(folder) = request.assertions.filter(|_| wrong.is_empty()) {
@@ -233,6 +237,13 @@ fn judge(
         total_ms: begun.elapsed().as_millis() as u64,
     };
     Ok(Verdict::Proven { asserted: passed > 0, facts })
+}
+
+/// What the restored database lacks of its own rights and settings. What this machine could not give it (a warning says so) tells nothing of the backup.
+fn properties_differ(manifest: &Manifest, to: &Connection, warnings: &[String], stop: &Stop) -> Result<Vec<String>> {
+    let found = properties::of(&mut Session::connect(to, stop)?, &to.database)?;
+    let lacking = manifest.database.properties.iter().filter(|property| !found.contains(property));
+    Ok(lacking.filter(|_| warnings.is_empty()).map(|property| format!("the restored database lacks what the snapshot's had: {}", property.label())).collect())
 }
 
 /// Unlogged tables have no rows on a standby, and are in such a backup by definition only.

@@ -21,7 +21,8 @@ pub fn write(job: &Job<'_>, facts: &Facts) -> Result<(File, Vec<String>)> {
     let mut warnings = Vec::new();
     if !facts.server.role_passwords {
         tool = tool.arg("--no-role-passwords");
-        warnings.push("role passwords are not in the globals: the backup's role may not read them (a superuser may)".to_owned());
+        warnings
+            .push("role passwords are not in the globals: the backup's role may not read them (a superuser and members of pg_read_all_data may)".to_owned());
     }
     let mut file = job.staging.file(names::GLOBALS)?;
     let mut process = tool.start(Stdio::piped(), job.stop)?;

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Database, Extension, Server};
+use crate::postgres::properties;
 use crate::postgres::quote::{quote_ident, quote_literal, quote_qualified};
 use crate::postgres::session::Session;
 
@@ -86,7 +87,8 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
             (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata),
             (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(extname, extversion) ORDER BY extname), '[]') FROM pg_catalog.pg_extension),
             (SELECT coalesce(pg_catalog.json_agg(rolname ORDER BY rolname), '[]') FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' AND (oid = d.datdba OR oid IN
-                (SELECT refobjid FROM pg_catalog.pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass))),
+                (SELECT refobjid FROM pg_catalog.pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass)
+                OR oid IN (SELECT grantee FROM pg_catalog.aclexplode(d.datacl)) OR oid IN (SELECT setrole FROM pg_catalog.pg_db_role_setting WHERE setdatabase = d.oid))),
             (SELECT coalesce(pg_catalog.json_agg(DISTINCT spcname ORDER BY spcname), '[]') FROM pg_catalog.pg_tablespace t JOIN pg_catalog.pg_class c ON c.reltablespace = t.oid WHERE spcname !~ '^pg_'),
             pg_catalog.pg_get_userbyid(10), {provider},
             (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'bytea_output')
@@ -94,6 +96,7 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
     );
     let rows = session.query(&query)?;
     let row = rows.rows.first().ok_or_else(|| Error::new(Kind::Failed, "the server does not list its own database"))?;
+    let properties = properties::of(session, cell(row, 2)?)?;
     let text = |column: usize| row.get(column).cloned().flatten();
     let extensions: Vec<(String, String)> =
         serde_json::from_str(cell(row, 13)?).map_err(|_| Error::new(Kind::Failed, "the server's list of extensions cannot be read"))?;
@@ -127,6 +130,7 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
             extensions: extensions.into_iter().map(|(name, version)| Extension { name, version }).collect(),
             roles: list(row, 14)?,
             tablespaces: list(row, 15)?,
+            properties,
         },
         role: cell(row, 9)?.to_owned(),
         superuser: cell(row, 10)? == "t",

@@ -19,6 +19,11 @@ impl Entry {
         self.catalogue == PG_CLASS && self.rest.starts_with("TABLE ")
     }
 
+    /// Whether it joins a partition, or its index, to its parent.
+    pub fn is_attachment(&self) -> bool {
+        self.rest.starts_with("TABLE ATTACH ") || self.rest.starts_with("INDEX ATTACH ")
+    }
+
     /// Whether it is a table's rows.
     pub fn is_table_data(&self) -> bool {
         self.rest.starts_with("TABLE DATA ")

@@ -12,6 +12,7 @@ pub mod contents;
 pub mod copy;
 mod frame;
 pub mod passfile;
+pub mod properties;
 pub mod quote;
 pub mod server_error;
 pub mod session;

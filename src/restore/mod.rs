@@ -98,15 +98,15 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
     let units = verify::units(backup, manifest)?.map_err(|why| verify::failure(&backup.id, &[why]))?;
     let chosen = tables::choose(manifest, request.tables)?;
     let mut restored = Restored::default();
-    let mut target = place::check(request, manifest, stop, &mut restored.warnings)?;
+    let target = place::check(request, manifest, stop, &mut restored.warnings)?;
     // The programs of the target's major: they know its syntax. An archive of an older major they read as well.
     let tools = find(request.places, target.session.server_version_num() / 10_000)?;
     let passfile = Passfile::create(request.scratch, request.to)?;
     let job = Job { request, manifest, tools, passfile, stop, observer };
     if request.tables.is_empty() {
-        place::make_room(&job, &mut target)?;
-        drop(target);
+        let properties = place::make_room(&job, target, &mut restored.warnings)?;
         job.everything(&units, &mut restored)?;
+        place::settle(&job, &properties, &mut restored.warnings)?;
     } else {
         tables::restore(&job, target.session, &chosen, &units, &mut restored)?;
     }
@@ -190,7 +190,7 @@ impl Job<'_> {
     }
 
     /// The archive's table of contents, less the entries that `keep` refuses, as a file for pg_restore. The file goes with the value.
-    fn list(&self, keep: impl Fn(&contents::Entry) -> bool) -> Result<List> {
+    fn list(&self, name: &str, keep: impl Fn(&contents::Entry) -> bool) -> Result<List> {
         let listing = Tool::new(self.tools.program("pg_restore")).arg("--list").arg(self.archive()).output(1 << 30, self.stop)?;
         let listing = String::from_utf8_lossy(&listing).into_owned();
         let mut kept = String::new();
@@ -201,7 +201,7 @@ impl Job<'_> {
                 kept.push('\n');
             }
         }
-        let path = self.request.scratch.join(format!(".kluis-list-{}", std::process::id()));
+        let path = self.request.scratch.join(format!(".kluis-list-{name}-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let mut file = crate::repository::files::create_file(&path)?;
         let list = List(path);

@@ -4,8 +4,9 @@
 
 use super::{Job, Request};
 use crate::error::{Error, Kind, Result};
-use crate::manifest::Manifest;
-use crate::postgres::catalogue::{self, cell};
+use crate::manifest::{Manifest, Property};
+use crate::postgres::catalogue;
+use crate::postgres::properties;
 use crate::postgres::quote::{quote_ident, quote_literal};
 use crate::postgres::session::Session;
 use crate::stop::Stop;
@@ -14,8 +15,10 @@ use crate::stop::Stop;
 pub struct Target {
     /// A session on the target database, or on a neighbour of it where it has to be made first.
     pub session: Session,
-    /// Statements that bring back what belongs to the database itself, where it is dropped first.
-    properties: Option<Vec<String>>,
+    /// The database is made anew, and then gets these properties back: those that it has, else those in the backup.
+    properties: Option<Vec<Property>>,
+    /// Its owner, where it is there and is dropped first.
+    owner: Option<String>,
 }
 
 /// The databases that are there on every server as a rule.
@@ -33,12 +36,12 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
                     .hinted("leave out --create to restore into it if it is empty, or choose another name"));
             }
             (true, false, _) => return Err(Error::new(Kind::Unreachable, format!("there is no database '{name}'")).hinted("--create makes it")),
-            (true, true, _) => Target { session, properties: Some(Vec::new()) },
-            (false, _, true) => Target { session, properties: None },
+            (true, true, _) => Target { session, properties: Some(manifest.database.properties.clone()), owner: None },
+            (false, _, true) => Target { session, properties: None, owner: None },
             (false, false, false) => unreachable!("one of the two was said"),
         }
     } else {
-        Target { session: Session::connect(request.to, stop)?, properties: None }
+        Target { session: Session::connect(request.to, stop)?, properties: None, owner: None }
     };
     let major = target.session.server_version_num() / 10_000;
     if major < manifest.server.major {
@@ -63,7 +66,9 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
             .hinted("restore into another database first (--create), or say --yes if you mean it"));
     }
     if target.properties.is_none() && request.clean && request.tables.is_empty() {
-        target.properties = Some(properties(&mut target.session, name)?);
+        target.properties = Some(properties::of(&mut target.session, name)?);
+        let owner = format!("SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = {}", quote_literal(name));
+        target.owner = Some(target.session.query(&owner)?.single()?.to_owned());
     } else if !request.create && request.tables.is_empty() {
         empty(&mut target.session, name)?;
         let rows = target
@@ -76,9 +81,9 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
     Ok(target)
 }
 
-/// Drops and creates the database where that was asked for.
-pub fn make_room(job: &Job<'_>, target: &mut Target) -> Result<()> {
-    let Some(properties) = &target.properties else { return Ok(()) };
+/// Drops and creates the database where that was asked for. Returns the properties of a database that was made.
+pub fn make_room(job: &Job<'_>, mut target: Target, warnings: &mut Vec<String>) -> Result<Vec<Property>> {
+    let Some(properties) = target.properties.take() else { return Ok(Vec::new()) };
     let (request, database) = (job.request, &job.manifest.database);
     let name = quote_ident(&request.to.database);
     if request.clean {
@@ -107,18 +112,21 @@ pub fn make_room(job: &Job<'_>, target: &mut Target) -> Result<()> {
     } else if major >= 15 {
         create.push_str(" LOCALE_PROVIDER libc");
     }
-    if !request.no_owner && properties.is_empty() {
-        create.push_str(&format!(" OWNER {}", quote_ident(&database.owner)));
+    match &target.owner {
+        Some(owner) => create.push_str(&format!(" OWNER {}", quote_ident(owner))),
+        None if !request.no_owner => create.push_str(&format!(" OWNER {}", quote_ident(&database.owner))),
+        None => {}
     }
     target.session.execute(&create).map_err(|error| {
         error
             .context(format!("cannot create database {name}"))
             .hinted("the role needs CREATEDB, and the server the backup's locale; a database that exists and is empty can be restored into without --create")
     })?;
-    for statement in properties {
-        target.session.execute(statement)?;
+    for statement in wanted(request, &properties, false) {
+        let label = statement.split(" IS ").next().unwrap_or_default().to_owned();
+        carry_out(&mut target.session, &statement, &label, warnings)?;
     }
-    Ok(())
+    Ok(properties)
 }
 
 fn neighbour(request: &Request<'_>, stop: &Stop) -> Result<Session> {
@@ -147,26 +155,36 @@ fn empty(session: &mut Session, name: &str) -> Result<()> {
     }
 }
 
-/// The owner, rights and settings of a database, as statements: `DROP DATABASE` takes them along.
-fn properties(session: &mut Session, name: &str) -> Result<Vec<String>> {
-    let quoted = quote_ident(name);
-    let rows = session.query(&format!(
-        "SELECT pg_catalog.format('ALTER DATABASE %I OWNER TO %I', datname, pg_catalog.pg_get_userbyid(datdba)) FROM pg_catalog.pg_database WHERE datname = {0}
-         UNION ALL SELECT pg_catalog.format('ALTER DATABASE %I CONNECTION LIMIT %s', datname, datconnlimit) FROM pg_catalog.pg_database WHERE datname = {0}
-         UNION ALL SELECT pg_catalog.format('COMMENT ON DATABASE %I IS %L', datname, description) FROM pg_catalog.pg_database d JOIN pg_catalog.pg_shdescription s ON s.objoid = d.oid AND s.classoid = 1262 WHERE datname = {0}
-         UNION ALL SELECT pg_catalog.format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_catalog.pg_database WHERE datname = {0} AND datacl IS NOT NULL
-         UNION ALL SELECT pg_catalog.format('GRANT %s ON DATABASE %I TO %s%s', privilege_type, datname, CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END,
-            CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END) FROM pg_catalog.pg_database, pg_catalog.aclexplode(datacl) WHERE datname = {0}
-         UNION ALL SELECT pg_catalog.format(CASE WHEN setrole = 0 THEN 'ALTER DATABASE %1$I SET %3$I TO %4$s' ELSE 'ALTER ROLE %2$I IN DATABASE %1$I SET %3$I TO %4$s' END,
-            datname, pg_catalog.pg_get_userbyid(setrole), pg_catalog.split_part(setting, '=', 1),
-            -- Lists keep their own quoting; everything else is one string (dumputils.c, `variable_is_guc_list_quote`).
-            CASE WHEN pg_catalog.split_part(setting, '=', 1) IN ('search_path', 'session_preload_libraries', 'local_preload_libraries', 'temp_tablespaces') THEN pg_catalog.substr(setting, pg_catalog.strpos(setting, '=') + 1)
-                ELSE pg_catalog.quote_literal(pg_catalog.substr(setting, pg_catalog.strpos(setting, '=') + 1)) END)
-            FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase, pg_catalog.unnest(setconfig) AS setting WHERE datname = {0}",
-        quote_literal(name)
-    ))?;
-    if rows.is_empty() {
-        return Err(Error::new(Kind::Unreachable, format!("there is no database {quoted}")));
+/// Those properties that are wanted, as statements: what new sessions obey comes last of all.
+fn wanted(request: &Request<'_>, properties: &[Property], setting: bool) -> Vec<String> {
+    let name = quote_ident(&request.to.database);
+    properties
+        .iter()
+        .filter(|property| property.setting == setting && !(request.no_privileges && property.is_right()))
+        .map(|property| property.statement(&name))
+        .collect()
+}
+
+/// Gives the database its settings: after everything else, because a time limit or `default_transaction_read_only` would get into the restore's way.
+pub fn settle(job: &Job<'_>, properties: &[Property], warnings: &mut Vec<String>) -> Result<()> {
+    let statements = wanted(job.request, properties, true);
+    if statements.is_empty() {
+        return Ok(());
     }
-    rows.rows.iter().map(|row| cell(row, 0).map(str::to_owned)).collect()
+    let mut session = Session::connect(job.request.to, job.stop)?;
+    for (statement, property) in statements.iter().zip(properties.iter().filter(|property| property.setting)) {
+        carry_out(&mut session, statement, &property.label(), warnings)?;
+    }
+    Ok(())
+}
+
+/// The rows matter more than a right that this role or this server cannot give: that is a warning.
+fn carry_out(session: &mut Session, statement: &str, label: &str, warnings: &mut Vec<String>) -> Result<()> {
+    if let Err(error) = session.execute(statement) {
+        if matches!(error.kind(), Kind::Interrupted | Kind::TimedOut) {
+            return Err(error);
+        }
+        warnings.push(format!("the database was not given what it had ({label}): {}", error.chain()));
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 //! It owns which entries of the archive belong to a table; how rows are sent it takes from `loading`.
 //! Invariant: a table that exists gets its rows in one transaction, so that an error leaves it as it was.
 
-use super::{Job, Restored, loading};
+use super::{Job, List, Restored, loading};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
 use crate::manifest::{Manifest, Mover, Table};
@@ -52,13 +52,30 @@ pub fn restore(job: &Job<'_>, mut session: Session, chosen: &[usize], units: &[U
         }
     }
     let members = |wanted: &[usize]| -> HashSet<(u32, u32)> { wanted.iter().flat_map(|index| job.manifest.tables[*index].objects.iter().copied()).collect() };
+    if job.request.clean {
+        refuse_if_referenced(&mut session, job.manifest, &present)?;
+    }
     let (objects, tables) = (members(&missing), missing.iter().map(|index| &job.manifest.tables[*index]).collect::<Vec<_>>());
     let belongs = |entry: &Entry| objects.contains(&(entry.catalogue, entry.oid)) || tables.iter().any(|table| mentions(entry, table));
-    let list = if missing.is_empty() { None } else { Some(job.list(belongs)?) };
-    let part = |section: &str| match &list {
-        Some(list) => job.apply(job.pg_restore().arg(format!("--section={section}")).arg("--use-list").arg(&list.0).arg(job.archive())),
+    // A partition whose parent is there already would get the parent's keys when it is attached, and then once more: it is attached last.
+    // Attaching it takes its indexes along.
+    let (list, attach) = if missing.is_empty() {
+        (None, None)
+    } else {
+        let (list, attach) = (
+            job.list("own", |entry| belongs(entry) && !entry.is_attachment())?,
+            job.list("attach", |entry| belongs(entry) && entry.rest.starts_with("TABLE ATTACH "))?,
+        );
+        (Some(list), Some(attach))
+    };
+    let apply = |list: &Option<List>, sections: &[&str]| match list {
+        Some(list) => {
+            let sections = sections.iter().map(|section| format!("--section={section}"));
+            job.apply(job.pg_restore().args(sections).arg("--use-list").arg(&list.0).arg(job.archive()))
+        }
         None => Ok(()),
     };
+    let part = |section: &str| apply(&list, &[section]);
     part("pre-data")?;
 
     job.observer.event(&Event::Step("rows"));
@@ -69,24 +86,32 @@ pub fn restore(job: &Job<'_>, mut session: Session, chosen: &[usize], units: &[U
     drop(session);
     let mut session = loading::connect(job)?;
     session.execute("SET synchronous_commit = on; BEGIN")?;
+    let mut triggers = Vec::new();
+    for index in &present {
+        triggers.extend(quiet(&mut session, &job.manifest.tables[*index])?);
+    }
+    if job.request.clean && !present.is_empty() {
+        clear(&mut session, job.manifest, &present)?;
+    }
+    let present_in_order = parents_first(&mut session, job.manifest, &present)?;
     let mut reader = UnitReader::default();
-    for index in missing.iter().chain(&present) {
+    for index in missing.iter().chain(&present_in_order) {
         let table = &job.manifest.tables[*index];
-        let triggers = if present.contains(index) { clear(&mut session, table)? } else { Vec::new() };
         let digest = loading::send(job, &mut session, &mut reader, &script, table, by_table.get(&(*index as u32)).map_or(&[], Vec::as_slice))?;
         if let Some(wrong) = loading::difference(table, &digest).filter(|_| !job.request.no_check) {
             return Err(verify::failure(&job.request.backup.id, &[wrong]));
-        }
-        for statement in triggers {
-            session.execute(&statement)?;
         }
         restored.tables += 1;
         restored.rows += digest.rows;
         restored.bytes += digest.bytes;
     }
+    for statement in triggers {
+        session.execute(&statement)?;
+    }
     session.execute("COMMIT").map_err(|error| error.context("the rows could not be committed; the tables are as they were"))?;
     part("data")?;
     part("post-data")?;
+    apply(&attach, &["pre-data"])?;
     if !present.is_empty() {
         restored.warnings.push("sequences of tables that existed were left as they are: compare them with the largest keys".to_owned());
     }
@@ -110,12 +135,66 @@ fn mentions(entry: &Entry, table: &Table) -> bool {
     entry.oid == 0 && starts.iter().any(|start| entry.rest.starts_with(start.as_str()))
 }
 
-/// Removes the rows and turns off the user's triggers, within the transaction. Returns what turns them on again.
-fn clear(session: &mut Session, table: &Table) -> Result<Vec<String>> {
-    let name = quote_qualified(&table.schema, &table.name);
+/// The foreign keys that lead from a table to another one that is to be cleared: the place of the latter, and the former's name.
+fn references(session: &mut Session, manifest: &Manifest, tables: &[usize]) -> Result<Vec<(usize, String)>> {
+    let mut found = Vec::new();
+    for index in tables {
+        let table = &manifest.tables[*index];
+        let rows = session.query(&format!(
+            "SELECT DISTINCT n.nspname || '.' || c.relname FROM pg_catalog.pg_constraint k JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+                JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE k.contype = 'f' AND k.conrelid <> k.confrelid AND k.confrelid = {}::pg_catalog.regclass ORDER BY 1",
+            quote_literal(&quote_qualified(&table.schema, &table.name))
+        ))?;
+        for row in rows.rows {
+            found.push((*index, cell(&row, 0)?.to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+/// Rows that other tables refer to cannot go without those, and `ON DELETE CASCADE` would take them along without a word.
+fn refuse_if_referenced(session: &mut Session, manifest: &Manifest, present: &[usize]) -> Result<()> {
+    let chosen: HashSet<String> = present.iter().map(|index| manifest.tables[*index].label()).collect();
+    let others: Vec<(usize, String)> = references(session, manifest, present)?.into_iter().filter(|(_, from)| !chosen.contains(from)).collect();
+    let Some((first, _)) = others.first() else { return Ok(()) };
+    let mut names: Vec<&str> = others.iter().map(|(_, from)| from.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    Err(Error::new(
+        Kind::Usage,
+        format!("other tables refer to {}, whose rows cannot be replaced without theirs: {}", manifest.tables[*first].label(), names.join(", ")),
+    )
+    .hinted("name those with --table as well, or restore into a database of its own (--create) and copy what is needed from there; nothing was changed"))
+}
+
+/// These tables, those before others that refer to them. Where they refer to each other in a circle, as they came.
+fn parents_first(session: &mut Session, manifest: &Manifest, tables: &[usize]) -> Result<Vec<usize>> {
+    let references = references(session, manifest, tables)?;
+    let (mut left, mut ordered) = (tables.to_vec(), Vec::new());
+    while !left.is_empty() {
+        let waits =
+            |index: &usize| references.iter().any(|(parent, child)| *child == manifest.tables[*index].label() && left.contains(parent) && parent != index);
+        let next = left.iter().position(|index| !waits(index)).unwrap_or(0);
+        ordered.push(left.remove(next));
+    }
+    Ok(ordered)
+}
+
+/// Removes the rows of all these tables within the transaction. TRUNCATE, because DELETE follows cascades, rules and triggers into other tables;
+/// it refuses where another table refers to one of them.
+fn clear(session: &mut Session, manifest: &Manifest, present: &[usize]) -> Result<()> {
+    let names: Vec<String> =
+        present.iter().map(|index| format!("ONLY {}", quote_qualified(&manifest.tables[*index].schema, &manifest.tables[*index].name))).collect();
     session
-        .execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE; DELETE FROM ONLY {name}"))
-        .map_err(|error| error.context(format!("cannot clear table {}", table.label())))?;
+        .execute(&format!("TRUNCATE TABLE {}", names.join(", ")))
+        .map_err(|error| error.context("cannot clear the tables").hinted("the role needs the right to TRUNCATE them; nothing was changed"))?;
+    Ok(())
+}
+
+/// Turns off the user's triggers within the transaction. Returns what turns them on again.
+fn quiet(session: &mut Session, table: &Table) -> Result<Vec<String>> {
+    let name = quote_qualified(&table.schema, &table.name);
+    session.execute(&format!("LOCK TABLE {name} IN ACCESS EXCLUSIVE MODE")).map_err(|error| error.context(format!("cannot lock table {}", table.label())))?;
     // A trigger that changes rows on their way in would make them differ from the backup.
     let query = format!(
         "SELECT tgname, tgenabled FROM pg_catalog.pg_trigger WHERE tgrelid = {}::pg_catalog.regclass AND NOT tgisinternal AND tgenabled <> 'D'",

@@ -129,6 +129,10 @@ fn create_clean_and_yes() {
     assert_same(("before", &text(&database, &[])), ("after", &text(&new, &[])));
     assert_eq!(cluster.value("postgres", &format!("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{}'", new.name)), role);
 
+    assert_eq!(own(&new), own(&database), "its own rights, settings and comment came along");
+    let notes = std::fs::read_to_string(repo.newest().join("RESTORE.md")).unwrap();
+    assert!(notes.contains("IN DATABASE \"Shop \"\"1\"\"") && notes.contains("_restored\" SET search_path TO \"$user\", other, public;"), "{notes}");
+
     // Over another database --clean is enough; over the source it takes --yes.
     new.sql("CREATE TABLE of_no_value (id int)");
     restore(&repo, &new, &["--clean"]).run().done();
@@ -145,6 +149,69 @@ fn create_clean_and_yes() {
     cluster_has_no_guests(&cluster, &database.name);
     restore(&repo, &database, &["--clean", "--yes"]).run().done();
     assert_same(("before", &before), ("after", &text(&database, &["--create"])));
+}
+
+/// What pg_dump says of the database itself, without its name.
+fn own(database: &Database) -> Vec<String> {
+    let text = String::from_utf8(database.pg_dump(&["--create", "--schema-only"])).unwrap();
+    let quoted = kluis::postgres::quote::quote_ident(&database.name);
+    let about = |line: &&str| line.contains(" DATABASE ") && !line.starts_with("--") && !line.starts_with("CREATE DATABASE");
+    let mut lines: Vec<String> = text.lines().filter(about).map(|line| line.replace(&quoted, "IT")).collect();
+    lines.sort();
+    assert!(lines.len() > 5, "{text}");
+    lines
+}
+
+#[test]
+fn rows_that_others_refer_to_are_replaced_with_theirs_or_not_at_all() {
+    let Some(cluster) = Cluster::of(16) else { return };
+    let (database, repo) = (cluster.database("family"), Repo::new());
+    database.sql(
+        "CREATE TABLE parents (id int PRIMARY KEY, boss int REFERENCES parents ON DELETE CASCADE, v text);
+        CREATE TABLE aa_children (id int PRIMARY KEY, parent int NOT NULL REFERENCES parents ON DELETE CASCADE);
+        CREATE TABLE toys (id int PRIMARY KEY, child int REFERENCES aa_children ON DELETE SET NULL);
+        CREATE TABLE log (what text); CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log VALUES (TG_OP); RETURN NULL; END $$;
+        INSERT INTO parents SELECT i, NULLIF(i / 2, 0), 'old' FROM generate_series(1, 100) i; INSERT INTO aa_children SELECT i, i FROM generate_series(1, 100) i;
+        INSERT INTO toys SELECT i, i FROM generate_series(1, 100) i;
+        CREATE TRIGGER tell AFTER INSERT OR DELETE OR TRUNCATE ON parents FOR EACH STATEMENT EXECUTE FUNCTION tell();
+        CREATE RULE gone AS ON DELETE TO parents DO ALSO DELETE FROM toys",
+    );
+    kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+    let before = text(&database, &[]);
+    database.sql("UPDATE parents SET v = 'new'; DELETE FROM toys WHERE id > 50");
+    let after = text(&database, &[]);
+
+    let clean = ["--clean", "--yes", "--table", "parents"];
+    restore(&repo, &database, &clean)
+        .run()
+        .failed(2, &["other tables refer to public.parents", "public.aa_children", "--table as well", "nothing was changed"]);
+    restore(&repo, &database, &[&clean[..], &["--table", "aa_children"]].concat()).run().failed(2, &["refer to public.aa_children", "public.toys"]);
+    assert_same(("after", &after), ("refused", &text(&database, &[])));
+    // All of them: whatever the order of their names, children come after their parents, and no trigger, rule or cascade does anything.
+    restore(&repo, &database, &[&clean[..], &["--table", "aa_children", "--table", "toys"]].concat()).run().warned(&["sequences"]);
+    assert_same(("before", &before), ("restored", &text(&database, &[])));
+    // One that refers to others, and to which nobody refers, can be replaced alone.
+    database.sql("DELETE FROM toys WHERE id > 50");
+    restore(&repo, &database, &["--clean", "--yes", "--table", "toys"]).run().warned(&["sequences"]);
+    assert_same(("before", &before), ("restored", &text(&database, &[])));
+}
+
+#[test]
+fn a_partition_that_was_dropped_comes_back_into_its_place() {
+    let Some(cluster) = Cluster::of(17) else { return };
+    let (database, repo) = (cluster.database("parted"), Repo::new());
+    database.sql(
+        "CREATE TABLE kinds (id int PRIMARY KEY); INSERT INTO kinds VALUES (1), (2);
+        CREATE TABLE views (id int, at date, kind int REFERENCES kinds, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); CREATE INDEX ON views (kind);
+        CREATE TABLE views_1 PARTITION OF views FOR VALUES FROM ('2026-01-01') TO ('2026-02-01'); CREATE TABLE views_2 PARTITION OF views FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+        INSERT INTO views SELECT i, '2026-01-01'::date + i % 59, 1 + i % 2 FROM generate_series(1, 1000) i",
+    );
+    kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+    let before = text(&database, &[]);
+    database.sql("DROP TABLE views_2");
+    restore(&repo, &database, &["--table", "views_2"]).run().done();
+    assert_same(("before", &before), ("restored", &text(&database, &[])));
+    assert_eq!(database.value("SELECT count(*) FROM views"), "1000");
 }
 
 fn cluster_has_no_guests(cluster: &Cluster, database: &str) {

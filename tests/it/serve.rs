@@ -78,7 +78,7 @@ fn the_first_start_makes_a_proven_backup_and_a_log_that_says_so() {
     assert_eq!(log, ended.stderr, "stderr and the file tell the same");
     assert!(ended.stdout.is_empty(), "{ended:#?}");
     for part in [
-        "serves 1 target(s)",
+        "serves 1 target in",
         "run began (catch-up)",
         "step 'dump' took",
         ": 1,000 rows",
@@ -98,7 +98,7 @@ fn the_first_start_makes_a_proven_backup_and_a_log_that_says_so() {
     }
     // A restart has nothing to do.
     let again = stack.sidecar().start();
-    wait_until("it is there again", || stack.log().matches("serves 1 target(s)").count() == 2);
+    wait_until("it is there again", || stack.log().matches("serves 1 target in").count() == 2);
     std::thread::sleep(Duration::from_millis(500));
     stop(again);
     assert_eq!(stack.repo.backups().len(), 1);
@@ -229,7 +229,7 @@ fn a_drill_with_a_schedule_of_its_own() {
     let listed = kluis(&["list"]).keeping(&stack.repo).run().done();
     assert!(listed.stdout.contains("proven"), "{listed:#?}");
     let again = stack.sidecar().env("BACKUP_DRILL", "0 0 1 1 *").start();
-    wait_until("it is there again", || stack.log().matches("serves 1 target(s)").count() == 2);
+    wait_until("it is there again", || stack.log().matches("serves 1 target in").count() == 2);
     std::thread::sleep(Duration::from_millis(500));
     stop(again);
     assert_eq!(stack.log().matches("is proven:").count(), 1, "{}", stack.log());

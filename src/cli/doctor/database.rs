@@ -64,7 +64,7 @@ fn describe(sheet: &mut Sheet<'_>, facts: &Facts) -> Result<()> {
         sheet.ok("passwords", "the roles' password hashes can be read, and will be in globals.sql.gz")?;
     } else {
         // A warning at every run of a role that has just the rights it needs would be noise: here it is told once.
-        sheet.ok("passwords", "the roles' password hashes cannot be read: globals.sql.gz holds the roles without them (only a superuser can read them)")?;
+        sheet.ok("passwords", "the roles' password hashes cannot be read: globals.sql.gz holds the roles without them (a superuser and members of pg_read_all_data can read them)")?;
     }
     let extensions: Vec<String> = database.extensions.iter().map(|extension| format!("{} {}", extension.name, extension.version)).collect();
     let standby = if facts.server.standby { ", on a standby" } else { "" };
