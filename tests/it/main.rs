@@ -6,6 +6,7 @@
 mod bad_days;
 mod cli;
 mod demo;
+mod documents;
 mod drill;
 mod fidelity;
 mod layers;
