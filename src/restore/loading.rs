@@ -15,8 +15,8 @@ use crate::script::reader::UnitReader;
 use crate::script::unit::Unit;
 use crate::verify;
 use std::fs::File;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 
 /// How many plain bytes one COPY carries at most, so that a giant table is shared among all workers.
 const RUN_BYTES: u64 = 32 << 20;
@@ -90,38 +90,80 @@ pub fn connect(job: &Job<'_>) -> Result<Session> {
     Ok(session)
 }
 
-/// Sends a run of units of one table in one COPY, and returns the digest of what the server took.
+/// What the reader of a run hands over.
+enum Read<'u> {
+    /// A piece of rows.
+    Rows(Vec<u8>),
+    /// The end of a unit, and the digest of its rows.
+    Unit(&'u Unit, Digest),
+    /// A unit that cannot be read.
+    Damaged(&'u Unit, std::io::Error),
+}
+
+/// How many pieces may wait for the server. A piece is about 1 MiB.
+const AHEAD: usize = 2;
+
+/// Sends a run of units of one table in one COPY, and returns the digest of what the server took. A thread of its own decompresses and digests the
+/// next piece meanwhile, so that the server never waits for us: parsing rows is what takes the time.
 pub fn send(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, script: &File, table: &Table, run: &[Unit]) -> Result<Digest> {
     let encoding = &job.manifest.database.encoding;
     let name = quote_qualified(&table.schema, &table.name);
     let mut copy = session.copy_in(&format!("COPY {name}{} FROM STDIN WITH (FORMAT text, ENCODING '{encoding}')", column_list(&table.columns)))?;
     let mut total = Digest::default();
+    std::thread::scope(|scope| {
+        let (give, take) = mpsc::sync_channel(AHEAD);
+        let (empty, emptied) = mpsc::channel();
+        scope.spawn(move || read(reader, script, run, &give, &emptied));
+        // The channel's end is the run's: a reader that fails says so before.
+        for piece in take {
+            match piece {
+                Read::Rows(rows) => {
+                    copy.send(&rows).map_err(|error| error.context(format!("cannot load table {}", table.label())))?;
+                    // A reader that is done needs no more buffers.
+                    let _ = empty.send(rows);
+                }
+                Read::Unit(unit, digest) => {
+                    total.add(&digest);
+                    job.observer.event(&Event::Moved { bytes: unit.bytes, rows: unit.rows });
+                }
+                Read::Damaged(unit, error) => {
+                    let what = format!("a unit of table {} at byte {} of '{}' is damaged", table.label(), unit.offset, job.manifest.script.file);
+                    let damaged = verify::failure(&job.request.backup.id, &[what]).because(error);
+                    return Err(copy.fail("kluis: the backup is damaged").err().unwrap_or(damaged));
+                }
+            }
+        }
+        let rows = copy.finish().map_err(|error| error.context(format!("cannot load table {}", table.label())))?;
+        if rows != total.rows {
+            return Err(Error::new(Kind::Verification, format!("the server took {rows} of the {} rows of table {}", total.rows, table.label())));
+        }
+        Ok(total)
+    })
+}
+
+/// Reads a run for [`send`], until its end, a damaged unit, or nobody listens.
+fn read<'u>(reader: &mut UnitReader, script: &File, run: &'u [Unit], give: &mpsc::SyncSender<Read<'u>>, emptied: &mpsc::Receiver<Vec<u8>>) {
     for unit in run {
-        let mut stream = RowStream::default();
-        let mut lost = None;
-        let sent = reader.rows(script, unit, |piece| {
+        let (mut stream, mut deaf) = (RowStream::default(), false);
+        let read = reader.rows(script, unit, |piece| {
             stream.push(piece);
-            copy.send(piece).map_err(|error| {
-                lost = Some(error);
-                std::io::Error::other("the server stopped listening")
+            let mut rows = emptied.try_recv().unwrap_or_default();
+            rows.clear();
+            rows.extend_from_slice(piece);
+            give.send(Read::Rows(rows)).map_err(|_| {
+                deaf = true;
+                std::io::Error::other("nobody listens")
             })
         });
-        if let Some(error) = lost {
-            return Err(error.context(format!("cannot load table {}", table.label())));
+        let told = match read {
+            Ok(()) => give.send(Read::Unit(unit, stream.digest)),
+            Err(error) if !deaf => give.send(Read::Damaged(unit, error)),
+            Err(_) => return,
+        };
+        if told.is_err() {
+            return;
         }
-        if let Err(error) = sent {
-            let what = format!("a unit of table {} at byte {} of '{}' is damaged", table.label(), unit.offset, job.manifest.script.file);
-            let damaged = verify::failure(&job.request.backup.id, &[what]).because(error);
-            return Err(copy.fail("kluis: the backup is damaged").err().unwrap_or(damaged));
-        }
-        total.add(&stream.digest);
-        job.observer.event(&Event::Moved { bytes: unit.bytes, rows: unit.rows });
     }
-    let rows = copy.finish().map_err(|error| error.context(format!("cannot load table {}", table.label())))?;
-    if rows != total.rows {
-        return Err(Error::new(Kind::Verification, format!("the server took {rows} of the {} rows of table {}", total.rows, table.label())));
-    }
-    Ok(total)
 }
 
 /// Runs of units of one table each, those of the largest tables first.
