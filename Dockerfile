@@ -37,8 +37,8 @@ COPY --from=build --chmod=0755 /out/kluis /usr/local/bin/kluis
 # a folder of its own in it.
 RUN install -d -o postgres -g postgres -m 0700 /backups && install -d -m 1777 /scratch
 ENV BACKUP_DIR=/backups BACKUP_SCRATCH_DIR=/scratch/kluis
-# uid 999, as in the database's container.
-USER postgres
+# The user postgres of the base; as a number, because then whoever starts the container can see that it is not root.
+USER 999:999
 WORKDIR /
 # PostgreSQL's SIGINT comes with the base; here SIGTERM ends a run cleanly.
 STOPSIGNAL SIGTERM

@@ -4,6 +4,7 @@ ARG BASE
 FROM ${BASE}
 ARG RECIPE
 LABEL kluis.stand-in=${RECIPE}
+# hadolint ignore=DL3008
 RUN apt-get update \
 	&& apt-get install -y --no-install-recommends gcc g++ libc6-dev \
 	&& rm -rf /var/lib/apt/lists/*

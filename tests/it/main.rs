@@ -5,6 +5,7 @@
 
 mod bad_days;
 mod cli;
+mod containers;
 mod demo;
 mod documents;
 mod drill;
