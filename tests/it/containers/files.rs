@@ -142,6 +142,8 @@ fn the_example_of_an_env_file_has_every_variable_and_no_other() {
         assert_eq!(!comment, ["DB_DATABASE", "DB_USERNAME", "DB_PASSWORD"].contains(&name.as_str()), "{name}");
         assert!(name != "DB_PASSWORD" || value.is_empty());
     }
+    // The Compose files' folder is where Compose looks for it by itself, and the team keeps it in the root.
+    assert_eq!(std::fs::read_link(Path::new(env!("CARGO_MANIFEST_DIR")).join("docker/.env")).unwrap(), Path::new("../.env"));
     let production = taken(&compose_file("production"));
     for name in ["BACKUP_RETENTION_DAYS", "BACKUP_KEEP_DAILY", "BACKUP_KEEP_WEEKLY", "BACKUP_KEEP_MONTHLY"] {
         let said = read(".env.example").split(&format!("#{name}=")).next().unwrap().lines().last().unwrap().to_owned();
