@@ -107,7 +107,7 @@ fn staging_backs_itself_up() {
     assert!(second <= 2, "it began at the minute: {run:#}");
     eventually("the older one is deleted", 10, || (!stack.backups().contains(&first)).then_some(()));
     let log = stack.look("cat /backups/log/kluis.log");
-    for part in ["serves 1 target(s)", "run began (schedule)", "proven", &first] {
+    for part in ["serves 1 target in /backups", "run began (schedule)", "proven", &first] {
         assert!(log.contains(part), "'{part}' is not in {log}");
     }
     let said = stack.compose(&["logs", "--no-log-prefix", "backup"]).done();
