@@ -97,12 +97,16 @@ fn places(common: &config::Common) -> Places {
 
 /// The program: arguments in, exit code out.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    let arguments: Vec<OsString> = arguments.collect();
+    let mut arguments: Vec<OsString> = arguments.collect();
     if arguments.get(1).is_some_and(|word| word == child::TRAMPOLINE) {
         let error = child::become_child(arguments.into_iter().skip(2));
         // The parent reads this from the child's stderr, where it expects the program's own messages.
         output::complain(&format!("pg_tool: error: cannot start the program: {error}"));
         return ExitCode::from(127);
+    }
+    let started = arguments.get(1).is_some_and(|word| word == init::STARTED);
+    if started {
+        arguments.remove(1);
     }
     let json = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
     let cli = match args::command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
@@ -110,11 +114,15 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => return refuse(&error, json),
     };
     let context = Context { flags: cli.flags(), output: Output::new(&cli.global) };
-    if context.flags.serving && init::is_needed() {
-        return init::run(&arguments).unwrap_or_else(|error| {
-            context.output.failure(&error);
-            ExitCode::from(error.kind().exit_code())
-        });
+    if context.flags.serving && !started {
+        match init::enter(&arguments) {
+            Ok(Some(code)) => return code,
+            Ok(None) => {}
+            Err(error) => {
+                context.output.failure(&error);
+                return ExitCode::from(error.kind().exit_code());
+            }
+        }
     }
     let end = dispatch(&context, &cli).unwrap_or_else(|error| {
         context.output.failure(&error);
