@@ -18,6 +18,7 @@ mod journal;
 mod list;
 mod output;
 mod pin;
+mod privacy;
 mod progress;
 mod prune;
 mod restore;
@@ -97,6 +98,7 @@ fn places(common: &config::Common) -> Places {
 
 /// The program: arguments in, exit code out.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    privacy::of_files();
     let mut arguments: Vec<OsString> = arguments.collect();
     if arguments.get(1).is_some_and(|word| word == child::TRAMPOLINE) {
         let error = child::become_child(arguments.into_iter().skip(2));
@@ -104,6 +106,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         output::complain(&format!("pg_tool: error: cannot start the program: {error}"));
         return ExitCode::from(127);
     }
+    privacy::of_memory();
     let started = arguments.get(1).is_some_and(|word| word == init::STARTED);
     if started {
         arguments.remove(1);

@@ -15,6 +15,7 @@ mod malformed;
 mod restore;
 mod schedule;
 mod schedule_oracle;
+mod secrets;
 mod serve;
 mod snapshot;
 mod standby;
