@@ -10,6 +10,8 @@ mod demo;
 mod documents;
 mod drill;
 mod fidelity;
+mod hostile;
+mod input;
 mod layers;
 mod malformed;
 mod restore;

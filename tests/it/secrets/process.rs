@@ -35,7 +35,8 @@ fn folder_of_user(name: &str) -> PathBuf {
 
 /// A sidecar in its own folder, which has a secret and waits for a database that is not there.
 fn waiting(place: &Path) -> Running {
-    let sidecar = kluis_after("ulimit -c unlimited", &["serve"]).in_folder(place).env("BACKUP_DIR", place.join("repo")).env("BACKUP_SCRATCH_DIR", place.join("scratch"));
+    let sidecar =
+        kluis_after("ulimit -c unlimited", &["serve"]).in_folder(place).env("BACKUP_DIR", place.join("repo")).env("BACKUP_SCRATCH_DIR", place.join("scratch"));
     let sidecar = sidecar.env("DB_HOST", place).env("DB_DATABASE", "none").env("DB_USERNAME", "none").env("DB_PASSWORD", PLANTED);
     let sidecar = server_user().into_iter().fold(sidecar, |sidecar, user| sidecar.user(user)).start();
     let log = place.join("repo/log/kluis.log");

@@ -33,6 +33,8 @@ fn by(mut command: Command, arguments: &[&str]) -> Kluis {
     command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", folder()).current_dir(folder());
     command.env("BACKUP_SCRATCH_DIR", folder().join("scratch")).env("BACKUP_DRILL", "off");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    // Where scripts/coverage wants to know which lines it ran.
+    command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
     Kluis { command, words: arguments.join(" "), limit: Duration::from_secs(180) }
 }
 
@@ -192,8 +194,16 @@ impl Running {
         }
         let status = self.ended.expect("it has ended");
         let (stdout, stderr) = self.collected();
-        let ended =
-            Ended { code: status.code(), signal: status.signal(), dumped_core: status.core_dumped(), stdout, stderr, took: self.begun.elapsed(), memory: self.memory, words: self.words.clone() };
+        let ended = Ended {
+            code: status.code(),
+            signal: status.signal(),
+            dumped_core: status.core_dumped(),
+            stdout,
+            stderr,
+            took: self.begun.elapsed(),
+            memory: self.memory,
+            words: self.words.clone(),
+        };
         ended.says_no_secret();
         ended
     }
