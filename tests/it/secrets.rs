@@ -313,7 +313,6 @@ fn nothing_that_was_planted_is_told_whatever_fails() {
         let again = format!("{ROW}999\n");
         pieces.iter_mut().find(|piece| !piece.rows[0].contains('\t')).unwrap().rows.push(again);
     });
-    drop(plant);
     house.fails("an index whose function tells rows", house.restore(&house.repo, &[]).env("PGOPTIONS", "-c kx.tell=error"), &[1, 13], "withheld");
     house.note("a restore", house.restore(&house.repo, &[]).run(), &[0]);
     house.note("a restore as JSON", house.restore(&house.repo, &["--json"]).run(), &[0]);

@@ -238,7 +238,7 @@ pub fn url(data: &[u8]) {
                 assert!(found == connection.password || connection.host.contains('\n') || connection.user.contains('\n'), "{connection:?}");
             }
         }
-        Err(error) if text.contains(":SECRET@") => assert!(!error.chain().contains(PLANTED), "{}", error.chain()),
+        Err(error) if text.contains(":SECRET@") && text.matches("SECRET").count() == 1 => assert!(!error.chain().contains(PLANTED), "{}", error.chain()),
         Err(_) => {}
     }
     let _: Option<Connection> = Connection::from_url(text).ok();
