@@ -30,7 +30,7 @@ mod types;
 mod value;
 mod variables;
 
-pub use problem::{Origin, Problem, Problems};
+pub use problem::{Origin, Problem, Problems, is_connection_string};
 pub use render::Setting;
 pub use source::{Process, Source};
 pub use types::{Common, Compression, Config, Drill, Flags, LogFormat, LogTarget, RepositoryConfig, Settings, Target};
