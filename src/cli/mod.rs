@@ -16,6 +16,7 @@ mod help;
 mod init;
 mod journal;
 mod list;
+mod notify;
 mod output;
 mod pin;
 mod progress;
@@ -174,6 +175,7 @@ fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
         Command::Pin(arguments) => pin::pin(context, arguments),
         Command::Unpin(arguments) => pin::unpin(context, arguments),
         Command::Status => status::run(context),
+        Command::Notify(arguments) => notify::run(context, arguments),
         Command::Doctor => doctor::run(context),
         Command::Config => configuration::run(context),
         Command::Completions(arguments) => documents::completions(context, arguments),
