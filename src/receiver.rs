@@ -145,7 +145,7 @@ fn check_host(host: &str) -> Result<(&str, Option<u16>), String> {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => {
             let (name, port) = rest.split_once(']').ok_or("its host is not understood")?;
-            let sound = name.parse::<std::net::Ipv6Addr>().is_ok() && (port.is_empty() || port.starts_with(':'));
+            let sound = name.parse::<core::net::Ipv6Addr>().is_ok() && (port.is_empty() || port.starts_with(':'));
             (if sound { name } else { "" }, port.strip_prefix(':'))
         }
         None => host.split_once(':').map_or((host, None), |(name, port)| (name, Some(port))),

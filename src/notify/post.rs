@@ -33,6 +33,9 @@ const PATIENCE: [Duration; 6] = [
 /// After so many failed attempts a command no longer waits; the sidecar, or the next run, tries on.
 const TRIES: u32 = 3;
 
+/// For longer than this no command waits.
+const LONG: Duration = Duration::from_secs(30);
+
 /// How long to wait for another process that is telling the same receiver.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -419,10 +422,12 @@ impl Clerk {
             if memory != before {
                 self.remember(&memory, held.as_ref());
             }
+            let succeeded = dues.iter().any(|due| matches!(due, Due::Success(_)));
             for due in dues {
                 let known = memory.targets.entry(target.target.clone()).or_default();
                 match (&due, heartbeat, all_well) {
-                    (Due::Recovery { .. }, true, false) => {
+                    // The ping of the run that made it well says it already, or it is not well.
+                    (Due::Recovery { .. }, true, _) if succeeded || !all_well => {
                         decide::told(known, &due, now);
                         continue;
                     }
@@ -485,7 +490,7 @@ impl Clerk {
         self.remember(&memory, held);
         let again = crate::units::format_duration(after);
         self.shared.tell(Level::Warning, "notify-failed", Some(&seen.target), format!("{} could not be told: {}; tried again in {again}", self.receiver, refusal.reason));
-        Round::Again { after, given_up: refusal.lasting || self.tries >= TRIES, why: refusal.reason }
+        Round::Again { after, given_up: refusal.lasting || self.tries >= TRIES || after > LONG, why: refusal.reason }
     }
 
     /// What the receiver knows. A note that cannot be read counts as none: better told twice than never.

@@ -12,6 +12,7 @@ mod drill;
 mod fidelity;
 mod layers;
 mod malformed;
+mod notify;
 mod restore;
 mod schedule;
 mod schedule_oracle;
