@@ -136,7 +136,9 @@ impl<'a> Url<'a> {
 
     fn parameters(&self) -> Result<Vec<(&'a str, String)>, String> {
         let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
-        pairs.map(|pair| pair.split_once('=').ok_or_else(|| "its query is not understood".to_owned()).and_then(|(name, value)| Ok((name, decode(value)?)))).collect()
+        pairs
+            .map(|pair| pair.split_once('=').ok_or_else(|| "its query is not understood".to_owned()).and_then(|(name, value)| Ok((name, decode(value)?))))
+            .collect()
     }
 }
 
@@ -248,7 +250,9 @@ fn web(kind: Kind, http: &str, url: &Url<'_>) -> Result<Receiver, String> {
         mail: None,
     };
     match kind {
-        Kind::Healthchecks | Kind::Kuma if path.is_empty() => return Err(format!("it has no path: copy the whole {} URL", if kind == Kind::Kuma { "push" } else { "ping" })),
+        Kind::Healthchecks | Kind::Kuma if path.is_empty() => {
+            return Err(format!("it has no path: copy the whole {} URL", if kind == Kind::Kuma { "push" } else { "ping" }));
+        }
         Kind::Healthchecks | Kind::Kuma => receiver.url = format!("{http}://{host}{path}"),
         Kind::Ntfy => {
             let (base, topic) = path.rsplit_once('/').filter(|(_, topic)| !topic.is_empty()).ok_or("it names no topic")?;

@@ -123,7 +123,7 @@ pub fn run(context: &Context, arguments: &args::Backup) -> Result<End> {
         output.json(&report)?;
     }
     // Whether somebody could be told is no part of whether there is a backup.
-    for (receiver, why) in post.finish(PATIENCE) {
+    for (receiver, why) in post.finish(PATIENCE, || watch.signal().is_some()) {
         output.warning(&format!("{receiver} could not be told: {why}; the next run tells it"));
     }
     Ok(end)

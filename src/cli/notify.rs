@@ -42,7 +42,8 @@ pub fn run(context: &Context, arguments: &args::Notify) -> Result<End> {
     let (config, output) = (context.repository_config()?, &context.output);
     let notify = &config.common.notify;
     if notify.receivers.is_empty() {
-        return Err(Error::usage("there is nobody to tell: BACKUP_NOTIFY is not set").hinted("set it to the URLs of the receivers; kluis notify --help shows their forms"));
+        return Err(Error::usage("there is nobody to tell: BACKUP_NOTIFY is not set")
+            .hinted("set it to the URLs of the receivers; kluis notify --help shows their forms"));
     }
     let notice = message::test(Timestamp::now());
     let secret = notify.secret.as_ref().map(|secret| secret.expose());
@@ -51,7 +52,12 @@ pub fn run(context: &Context, arguments: &args::Notify) -> Result<End> {
         sent.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(Refusal::lasting("sending broke off")))).collect()
     });
     let told: Vec<Told> = (notify.receivers.iter().zip(results))
-        .map(|(receiver, result)| Told { kind: receiver.kind.word(), host: receiver.host.clone(), ok: result.is_ok(), reason: result.err().map(|refusal| refusal.reason) })
+        .map(|(receiver, result)| Told {
+            kind: receiver.kind.word(),
+            host: receiver.host.clone(),
+            ok: result.is_ok(),
+            reason: result.err().map(|refusal| refusal.reason),
+        })
         .collect();
     let all = told.iter().all(|told| told.ok);
     if output.json {

@@ -50,7 +50,7 @@ pub fn run(context: &Context) -> Result<End> {
     daemon::serve(&jobs, &mut real);
     sidecar.tell(Level::Info, "stopped", None, format!("stopped by signal {}", sidecar.watch.signal().unwrap_or(0)));
     // What is not told by then the next start tells.
-    sidecar.post.finish(LAST_WORDS);
+    sidecar.post.finish(LAST_WORDS, || false);
     Ok(End::Done)
 }
 

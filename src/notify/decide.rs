@@ -222,7 +222,15 @@ pub fn due(known: &mut Known, seen: &Seen, wants: Wants, now: Timestamp) -> Vec<
 
 fn trouble_due(known: &mut Known, trouble: &Trouble, wants: Wants, now: Timestamp) -> Option<Due> {
     let Trouble { what, subject, run, since, .. } = trouble.clone();
-    let entry = known.troubles.entry(what).or_insert_with(|| Entry { since, subject: String::new(), run: String::new(), told: None, told_of: None, open: false, missed: false });
+    let entry = known.troubles.entry(what).or_insert_with(|| Entry {
+        since,
+        subject: String::new(),
+        run: String::new(),
+        told: None,
+        told_of: None,
+        open: false,
+        missed: false,
+    });
     if !entry.open && !entry.missed {
         entry.since = since;
     }

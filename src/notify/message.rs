@@ -199,7 +199,8 @@ mod tests {
 
     #[test]
     fn a_failure_says_what_when_how_old_and_what_to_do() {
-        let due = Due::Trouble { trouble: trouble(What::Failure, "step 'dump' failed: cannot reach postgresql://me:secret@db for jan@example.org"), again: true };
+        let due =
+            Due::Trouble { trouble: trouble(What::Failure, "step 'dump' failed: cannot reach postgresql://me:secret@db for jan@example.org"), again: true };
         let notice = notice(&due, &seen(), &TimeZone::get("Europe/Amsterdam").unwrap(), at("2026-01-25T04:00:00Z"));
         assert_eq!(
             notice.text(),

@@ -76,7 +76,8 @@ pub fn see(target: &str, listing: &Listing, history: &[Entry], settings: &Settin
     troubles.extend(bad(listing));
     troubles.extend(overdue(&view, history, settings, now));
     troubles.extend(shrinkage(listing, settings, now));
-    let success = history.iter().rev().find(|run| is_success(run)).and_then(|run| Some(Success { id: run.backup.clone()?, started: run.started, text: done(run) }));
+    let success =
+        history.iter().rev().find(|run| is_success(run)).and_then(|run| Some(Success { id: run.backup.clone()?, started: run.started, text: done(run) }));
     Seen {
         target: target.to_owned(),
         state: view.state,
@@ -189,4 +190,69 @@ fn shrinkage(listing: &Listing, settings: &Settings, now: Timestamp) -> Option<T
         run: newest,
         since,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_second(1_769_299_200 + hour * 3600).unwrap()
+    }
+
+    /// Runs, an hour each: `d`one, `w`arned, `s`kipped, `i`nterrupted, or failed (`f`, in another way `g`).
+    fn history(runs: &str) -> Vec<Entry> {
+        let entry = |(hour, run): (usize, char)| {
+            let (outcome, error) = match run {
+                'd' => ("done", None),
+                'w' => ("warned", None),
+                's' => ("skipped", Some("locked")),
+                'i' => ("failed", Some("interrupted")),
+                'f' => ("failed", Some("unreachable")),
+                _ => ("failed", Some("storage")),
+            };
+            let backup = matches!(run, 'd' | 'w').then(|| names::backup_id(at(hour as i64)));
+            serde_json::from_value(serde_json::json!({
+                "started": at(hour as i64), "finished": at(hour as i64), "outcome": outcome, "error": error, "step": "dump", "message": "m", "backup": backup
+            }))
+            .unwrap()
+        };
+        runs.chars().enumerate().map(entry).collect()
+    }
+
+    #[track_caller]
+    fn check(runs: &str, failed: Option<i64>, expected: Option<(&str, i64, i64)>) {
+        let failed = failed.map(|hour| Failed { started: at(hour), class: "storage", text: "t".into() });
+        let found = failure(&history(runs), failed.as_ref());
+        let expected = expected.map(|(subject, run, since)| (subject.to_owned(), names::backup_id(at(run)), at(since)));
+        assert_eq!(found.map(|trouble| (trouble.subject, trouble.run, trouble.since)), expected, "{runs}");
+    }
+
+    #[test]
+    fn a_failure_lasts_from_the_first_one_that_no_success_came_after() {
+        check("", None, None);
+        check("d", None, None);
+        check("df", None, Some(("unreachable in dump", 1, 1)));
+        check("dffg", None, Some(("storage in dump", 3, 1)));
+        check("fdfsif", None, Some(("unreachable in dump", 5, 2)));
+        check("dfw", None, None);
+    }
+
+    #[test]
+    fn a_run_that_was_skipped_or_interrupted_is_no_failure_and_ends_none() {
+        check("dsi", None, None);
+        check("dfsi", None, Some(("unreachable in dump", 1, 1)));
+    }
+
+    #[test]
+    fn a_failure_that_no_history_tells_of_counts_until_something_newer_does() {
+        check("", Some(0), Some(("storage", 0, 0)));
+        check("d", Some(1), Some(("storage", 1, 1)));
+        check("df", Some(2), Some(("storage", 2, 1)));
+        check("ddd", Some(1), None);
+        // The history has it as well.
+        check("df", Some(1), Some(("unreachable in dump", 1, 1)));
+        assert_eq!(Failed::of(at(0), &Error::new(Kind::Locked, "x")), None);
+        assert!(Failed::of(at(0), &Error::new(Kind::Storage, "x")).is_some());
+    }
 }

@@ -36,6 +36,9 @@ const TRIES: u32 = 3;
 /// For longer than this no command waits.
 const LONG: Duration = Duration::from_secs(30);
 
+/// How often whoever waits looks whether it is to stop.
+const TICK: Duration = Duration::from_millis(100);
+
 /// How long to wait for another process that is telling the same receiver.
 const BUSY: Duration = Duration::from_secs(2);
 
@@ -261,17 +264,18 @@ impl Post {
         shared.changed.notify_all();
     }
 
-    /// Waits until everything was told, or given up for now, but no longer than `patience`; tells which receivers do not know it all, and why.
-    pub fn finish(self, patience: Duration) -> Vec<(String, String)> {
+    /// Waits until everything was told, or given up for now, but no longer than `patience` and not when it is to stop; tells which receivers do not
+    /// know it all, and why.
+    pub fn finish(self, patience: Duration, stopped: impl Fn() -> bool) -> Vec<(String, String)> {
         let Some(shared) = &self.shared else { return Vec::new() };
         let end = Instant::now() + patience;
         let mut state = shared.state();
-        while state.served.iter().any(|served| *served < state.asked) {
+        while state.served.iter().any(|served| *served < state.asked) && !stopped() {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
-            state = shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = shared.changed.wait_timeout(state, left.min(TICK)).unwrap_or_else(PoisonError::into_inner).0;
         }
         let unserved = |index: usize| (state.served[index] < state.asked).then(|| "it has not answered yet".to_owned());
         let all = shared.office.notify.receivers.iter().enumerate();
@@ -389,7 +393,12 @@ impl Clerk {
         let notice = Notice { target: Some(target.to_owned()), ..message::test(Timestamp::now()) };
         let ping = request::beat(&self.receiver, Beat::Start, &notice, Some((target, run)), &[]);
         if let Err(refusal) = send::http(&ping, Limits::default()) {
-            self.shared.tell(Level::Warning, "notify-failed", Some(target), format!("the begin of a run could not be told to {}: {}", self.receiver, refusal.reason));
+            self.shared.tell(
+                Level::Warning,
+                "notify-failed",
+                Some(target),
+                format!("the begin of a run could not be told to {}: {}", self.receiver, refusal.reason),
+            );
         }
     }
 
@@ -489,7 +498,12 @@ impl Clerk {
         memory.not_before = SignedDuration::try_from(after).ok().and_then(|after| now.checked_add(after).ok());
         self.remember(&memory, held);
         let again = crate::units::format_duration(after);
-        self.shared.tell(Level::Warning, "notify-failed", Some(&seen.target), format!("{} could not be told: {}; tried again in {again}", self.receiver, refusal.reason));
+        self.shared.tell(
+            Level::Warning,
+            "notify-failed",
+            Some(&seen.target),
+            format!("{} could not be told: {}; tried again in {again}", self.receiver, refusal.reason),
+        );
         Round::Again { after, given_up: refusal.lasting || self.tries >= TRIES || after > LONG, why: refusal.reason }
     }
 

@@ -106,7 +106,13 @@ pub fn beat(receiver: &Receiver, beat: Beat, notice: &Notice, run: Option<(&str,
     };
     let rid = run.map(|(target, run)| format!("?rid={}", run_id(target, run))).unwrap_or_default();
     let body = if beat == Beat::Start { String::new() } else { with_tail(notice, tail) };
-    Request { method: "POST", url: format!("{url}{path}{rid}"), headers: vec![("content-type", "text/plain; charset=utf-8".to_owned())], body, answers_in_words: true }
+    Request {
+        method: "POST",
+        url: format!("{url}{path}{rid}"),
+        headers: vec![("content-type", "text/plain; charset=utf-8".to_owned())],
+        body,
+        answers_in_words: true,
+    }
 }
 
 /// The message, and of the log as many of the last lines as fit.

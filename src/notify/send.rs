@@ -104,12 +104,16 @@ pub fn http(request: &Request, limits: Limits) -> Result<(), Refusal> {
 /// In our own words: those of the library may hold the URL.
 fn refusal(error: &ureq::Error, limits: Limits) -> Refusal {
     match error {
-        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => Refusal::passing(format!("no connection within {} s", limits.connect.as_secs())),
+        ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {
+            Refusal::passing(format!("no connection within {} s", limits.connect.as_secs()))
+        }
         ureq::Error::Timeout(_) => Refusal::passing(format!("no answer within {} s", limits.whole.as_secs())),
         ureq::Error::HostNotFound => Refusal::passing("its host is not found"),
         ureq::Error::Io(error) => Refusal::passing(reason(error)),
         ureq::Error::ConnectionFailed => Refusal::passing("the connection failed"),
-        ureq::Error::NativeTls(_) | ureq::Error::Tls(_) | ureq::Error::TlsRequired => Refusal::passing("TLS failed: is its certificate signed by an authority that is known here?"),
+        ureq::Error::NativeTls(_) | ureq::Error::Tls(_) | ureq::Error::TlsRequired => {
+            Refusal::passing("TLS failed: is its certificate signed by an authority that is known here?")
+        }
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) | ureq::Error::BodyExceedsLimit(_) => Refusal::passing("its answer is not understood"),
         ureq::Error::BadUri(_) | ureq::Error::Http(_) => Refusal::lasting("no request can be made of its URL"),
         _ => Refusal::passing("the request failed"),
@@ -125,9 +129,7 @@ pub fn reason(error: &io::Error) -> String {
             "it closed the connection without an answer".to_owned()
         }
         // TLS errors come wrapped.
-        _ if error.get_ref().is_some_and(|inner| inner.to_string().contains("certificate")) => {
-            "TLS failed: its certificate is not accepted".to_owned()
-        }
+        _ if error.get_ref().is_some_and(|inner| inner.to_string().contains("certificate")) => "TLS failed: its certificate is not accepted".to_owned(),
         kind => kind.to_string(),
     }
 }

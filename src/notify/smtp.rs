@@ -94,7 +94,8 @@ pub fn send(mail: &Mail, letter: &str, limits: Limits) -> Result<(), Refusal> {
     }
     talk.ask("DATA", &[354], "the letter")?;
     // A line that begins with a dot gets a second one (RFC 5321, section 4.5.2).
-    let stuffed: Vec<String> = letter.trim_end_matches("\r\n").split("\r\n").map(|line| if line.starts_with('.') { format!(".{line}") } else { line.to_owned() }).collect();
+    let stuffed: Vec<String> =
+        letter.trim_end_matches("\r\n").split("\r\n").map(|line| if line.starts_with('.') { format!(".{line}") } else { line.to_owned() }).collect();
     talk.ask(&format!("{}\r\n.", stuffed.join("\r\n")), &[250], "the letter")?;
     // It has been taken: how the relay says goodbye changes nothing.
     let _ = talk.ask("QUIT", &[221], "the end");

@@ -168,7 +168,8 @@ fn urls_that_are_wrong_are_named_by_their_place_and_shown_nowhere() {
     let ended = ended.failed(2, &["BACKUP_NOTIFY: URL 2: its scheme is not known; URL 3: it has a user without a password"]);
     assert!(!ended.stderr.contains("relay"), "{ended:#?}");
     kluis(&["notify", "test"]).keeping(&Repo::new()).run().failed(2, &["there is nobody to tell"]);
-    quiet(kluis(&["notify", "test"]).keeping(&Repo::new()).env("BACKUP_NOTIFY_ON", "failure sucess").run()).failed(2, &["BACKUP_NOTIFY_ON", "did you mean 'success'?"]);
+    quiet(kluis(&["notify", "test"]).keeping(&Repo::new()).env("BACKUP_NOTIFY_ON", "failure sucess").run())
+        .failed(2, &["BACKUP_NOTIFY_ON", "did you mean 'success'?"]);
     let file = new_folder("urls").join("urls");
     std::fs::write(&file, format!("https://127.0.0.1:1/{TOKEN}\nntfy+https://{TOKEN}@ntfy.example.org/x\n")).unwrap();
     let shown = kluis(&["config"]).keeping(&Repo::new()).env("DB_DATABASE", "x").env("DB_USERNAME", "x").env("BACKUP_NOTIFY_FILE", &file).run();
@@ -192,7 +193,7 @@ struct Stack {
 impl Stack {
     fn new(cluster: &Cluster) -> Stack {
         let database = cluster.database("told");
-        database.sql(&format!("CREATE TABLE people AS SELECT i AS id, '{CANARY} jan@example.org ' || i AS v FROM generate_series(1, 100) i"));
+        database.sql(&format!("CREATE TABLE people AS SELECT i AS id, '{CANARY} jan@example.org ' || i AS v FROM generate_series(1, 5000) i"));
         Stack { database, repo: Repo::new(), hook: HttpReceiver::new() }
     }
 

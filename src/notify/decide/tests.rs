@@ -73,17 +73,14 @@ fn another_failure_is_news_and_the_same_in_another_run_is_none() {
         &[(0, "failure a"), (80, "failure b")],
     );
     // A heartbeat hears of each failed run, and of each only once.
-    check(
-        &[(0, Some(("a", "1"))), (1, Some(("a", "1"))), (2, Some(("a", "2"))), (3, Some(("a", "2")))],
-        true,
-        &[(0, "failure a"), (2, "failure a")],
-    );
+    check(&[(0, Some(("a", "1"))), (1, Some(("a", "1"))), (2, Some(("a", "2"))), (3, Some(("a", "2")))], true, &[(0, "failure a"), (2, "failure a")]);
 }
 
 #[test]
 fn back_and_forth_is_no_storm_and_nothing_is_lost() {
     let steps: Vec<(i64, Option<(&str, String)>)> = (0..60).map(|step| (step * 5, (step % 2 == 0).then(|| ("a", step.to_string())))).collect();
-    let steps: Vec<(i64, Option<(&str, &str)>)> = steps.iter().map(|(minute, failed)| (*minute, failed.as_ref().map(|(subject, run)| (*subject, run.as_str())))).collect();
+    let steps: Vec<(i64, Option<(&str, &str)>)> =
+        steps.iter().map(|(minute, failed)| (*minute, failed.as_ref().map(|(subject, run)| (*subject, run.as_str())))).collect();
     let mut receiver = Receiver::default();
     for (minute, failed) in &steps {
         receiver.look(*minute, &seen(failed.map(|(subject, run)| failure(subject, run)).into_iter().collect()), wants(false));
