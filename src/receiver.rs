@@ -2,6 +2,7 @@
 //! It owns their grammar and what of them may be shown (the kind and the host); it leaves messages and sending to `notify`. Pure.
 //! Invariant: no token, password or path of a URL is in an error, in `Debug` or in `Display`, for such URLs are secrets as a whole.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The events that a receiver can be told of, by the words of `BACKUP_NOTIFY_ON`.
@@ -53,7 +54,7 @@ impl Kind {
 }
 
 /// The way of an e-mail.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
     /// The relay.
     pub host: String,

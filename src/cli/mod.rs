@@ -37,7 +37,9 @@ use crate::postgres::tools::Places;
 use args::{Cli, Command};
 use clap::FromArgMatches;
 use output::Output;
+use crate::notify::send::SENDER;
 use std::ffi::OsString;
+use std::io::{Read, Write};
 use std::process::ExitCode;
 
 /// How a command ended that printed its results. What it returns as an error is printed by [`main`].
@@ -105,6 +107,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         output::complain(&format!("pg_tool: error: cannot start the program: {error}"));
         return ExitCode::from(127);
     }
+    if arguments.get(1).is_some_and(|word| word == SENDER) {
+        return send();
+    }
     let started = arguments.get(1).is_some_and(|word| word == init::STARTED);
     if started {
         arguments.remove(1);
@@ -130,6 +135,17 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         End::Failed(error.kind())
     });
     ExitCode::from(end.exit_code())
+}
+
+/// The process that sends a message for the daemon.
+fn send() -> ExitCode {
+    let mut parcel = Vec::new();
+    if std::io::stdin().lock().read_to_end(&mut parcel).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let answer = crate::notify::send::sender(&parcel);
+    let written = std::io::stdout().lock().write_all(&answer);
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Help and versions, which clap answers by itself, and what it could not make sense of.

@@ -9,7 +9,7 @@ use super::{Context, End, args};
 use crate::config::{self, Config, Flags, Process, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::log::{Level, Line};
-use crate::notify::post::{Office, deliver};
+use crate::notify::post::{Office, parcel};
 use crate::notify::send::{Limits, Refusal};
 use crate::notify::{Post, message};
 use crate::repository::Repository;
@@ -48,7 +48,7 @@ pub fn run(context: &Context, arguments: &args::Notify) -> Result<End> {
     let notice = message::test(Timestamp::now());
     let secret = notify.secret.as_ref().map(|secret| secret.expose());
     let results: Vec<std::result::Result<(), Refusal>> = std::thread::scope(|scope| {
-        let sent: Vec<_> = notify.receivers.iter().map(|receiver| scope.spawn(|| deliver(receiver, &notice, secret, Limits::default()))).collect();
+        let sent: Vec<_> = notify.receivers.iter().map(|receiver| scope.spawn(|| parcel(receiver, &notice, secret).send(Limits::default()))).collect();
         sent.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(Refusal::lasting("sending broke off")))).collect()
     });
     let told: Vec<Told> = (notify.receivers.iter().zip(results))
@@ -89,5 +89,6 @@ pub fn open(flags: &Flags, config: &Config, repository: &Repository, journal: &A
         zone: config.common.time_zone.clone(),
         tell: Arc::new(move |level: Level, event, target: Option<&str>, text| log.write(&Line { target, ..Line::new(Timestamp::now(), level, event, text) })),
         tail: Arc::new(move || tail.recent()),
+        apart: flags.serving,
     })
 }

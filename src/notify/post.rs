@@ -7,7 +7,7 @@ use super::decide::{self, Due, Known, Memory, Seen, Wants};
 use super::message::{self, Notice};
 use super::observe::{Failed, observe};
 use super::request::{self, Beat};
-use super::send::{self, Limits, Refusal};
+use super::send::{Limits, Parcel, Refusal};
 use crate::config::{Notify, Settings};
 use crate::error::{Error, Result};
 use crate::log::Level;
@@ -65,6 +65,8 @@ pub struct Office {
     pub tell: Tell,
     /// The log, for receivers that show it.
     pub tail: Tail,
+    /// Whether to send from processes of their own.
+    pub apart: bool,
 }
 
 /// How things stand with a receiver.
@@ -120,16 +122,16 @@ fn note_names(receivers: &[Receiver]) -> Vec<String> {
     receivers.iter().map(name).collect()
 }
 
-/// Sends a message to a receiver, whatever it is.
-pub fn deliver(receiver: &Receiver, notice: &Notice, secret: Option<&str>, limits: Limits) -> Result<(), Refusal> {
-    match &receiver.mail {
-        Some(mail) => send::mail(mail, notice, limits),
-        None if notice.event == "test" && receiver.kind.is_heartbeat() => send::http(&request::beat(receiver, Beat::Test, notice, None, &[]), limits),
-        None => match request::message(receiver, notice, secret, Timestamp::now()) {
-            Some(request) => send::http(&request, limits),
-            None => Err(Refusal::lasting("it cannot be told")),
-        },
+/// A message to a receiver, whatever it is.
+pub fn parcel(receiver: &Receiver, notice: &Notice, secret: Option<&str>) -> Parcel {
+    if let Some(mail) = &receiver.mail {
+        return Parcel::Mail(mail.clone(), request::letter(&mail.from, &mail.to, notice));
     }
+    let test = || request::beat(receiver, if notice.event == "test" { Beat::Test } else { Beat::Up }, notice, None, &[]);
+    if receiver.kind.is_heartbeat() {
+        return Parcel::Http(test());
+    }
+    Parcel::Http(request::message(receiver, notice, secret, Timestamp::now()).unwrap_or_else(test))
 }
 
 /// What all threads share.
@@ -392,7 +394,7 @@ impl Clerk {
     fn start_ping(&self, target: &str, run: &str) {
         let notice = Notice { target: Some(target.to_owned()), ..message::test(Timestamp::now()) };
         let ping = request::beat(&self.receiver, Beat::Start, &notice, Some((target, run)), &[]);
-        if let Err(refusal) = send::http(&ping, Limits::default()) {
+        if let Err(refusal) = self.hand_over(&Parcel::Http(ping)) {
             self.shared.tell(
                 Level::Warning,
                 "notify-failed",
@@ -466,6 +468,10 @@ impl Clerk {
         }
     }
 
+    fn hand_over(&self, parcel: &Parcel) -> std::result::Result<(), Refusal> {
+        if self.shared.office.apart { parcel.send_apart(Limits::default()) } else { parcel.send(Limits::default()) }
+    }
+
     fn send(&self, due: &Due, seen: &Seen, now: Timestamp) -> Result<(), Refusal> {
         let notice = message::notice(due, seen, &self.shared.office.zone, now);
         let secret = self.shared.office.notify.secret.as_ref().map(|secret| secret.expose());
@@ -477,9 +483,9 @@ impl Clerk {
             };
             let tail = if beat == Beat::Down { (self.shared.office.tail)() } else { Vec::new() };
             let run = run.as_ref().map(|run| (seen.target.as_str(), run.as_str()));
-            send::http(&request::beat(&self.receiver, beat, &notice, run, &tail), Limits::default())
+            self.hand_over(&Parcel::Http(request::beat(&self.receiver, beat, &notice, run, &tail)))
         } else {
-            deliver(&self.receiver, &notice, secret, Limits::default())
+            self.hand_over(&parcel(&self.receiver, &notice, secret))
         };
         if sent.is_ok() {
             self.shared.tell(Level::Info, "notified", Some(&seen.target), format!("{} was told: {}", self.receiver, notice.title));

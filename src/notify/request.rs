@@ -8,8 +8,10 @@ use jiff::Timestamp;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// The version of the webhook's JSON. It grows when a field changes its meaning or goes; new fields do not count.
 pub const VERSION: u32 = 1;
@@ -18,14 +20,14 @@ pub const VERSION: u32 = 1;
 const TAIL: usize = 10_000;
 
 /// An HTTP request. Not `Debug`: its URL is a secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
     /// `GET` or `POST`.
-    pub method: &'static str,
+    pub method: Cow<'static, str>,
     /// Where to.
     pub url: String,
     /// Names and values.
-    pub headers: Vec<(&'static str, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// What is sent.
     pub body: String,
     /// The service says with status 200 that it knows nothing of such a ping.
@@ -49,17 +51,17 @@ pub enum Beat {
 pub fn message(receiver: &Receiver, notice: &Notice, secret: Option<&str>, now: Timestamp) -> Option<Request> {
     let text = notice.text();
     let json = |url: &str, body: Value| Request {
-        method: "POST",
+        method: "POST".into(),
         url: url.to_owned(),
-        headers: vec![("content-type", "application/json".to_owned())],
+        headers: vec![("content-type".into(), "application/json".to_owned())],
         body: body.to_string(),
         answers_in_words: false,
     };
     let mut request = match receiver.kind {
         Kind::Webhook => {
             let mut request = json(&receiver.url, webhook(notice));
-            request.headers.push(("kluis-event", notice.event.to_owned()));
-            request.headers.extend(secret.map(|secret| ("kluis-signature", signature(secret, now, &request.body))));
+            request.headers.push(("kluis-event".into(), notice.event.to_owned()));
+            request.headers.extend(secret.map(|secret| ("kluis-signature".into(), signature(secret, now, &request.body))));
             request
         }
         // https://api.slack.com/reference/surfaces/formatting#escaping: these three, and nothing else.
@@ -77,12 +79,12 @@ pub fn message(receiver: &Receiver, notice: &Notice, secret: Option<&str>, now: 
         Kind::Mail => return None,
     };
     match (&receiver.kind, &receiver.user, &receiver.password) {
-        (Kind::Gotify, Some(token), _) => request.headers.push(("x-gotify-key", token.clone())),
+        (Kind::Gotify, Some(token), _) => request.headers.push(("x-gotify-key".into(), token.clone())),
         // https://docs.ntfy.sh/publish/#access-tokens
-        (Kind::Ntfy, Some(token), None) => request.headers.push(("authorization", format!("Bearer {token}"))),
+        (Kind::Ntfy, Some(token), None) => request.headers.push(("authorization".into(), format!("Bearer {token}"))),
         (_, Some(user), password) => {
             let both = format!("{user}:{}", password.as_deref().unwrap_or(""));
-            request.headers.push(("authorization", format!("Basic {}", openssl::base64::encode_block(both.as_bytes()))));
+            request.headers.push(("authorization".into(), format!("Basic {}", openssl::base64::encode_block(both.as_bytes()))));
         }
         _ => {}
     }
@@ -95,7 +97,7 @@ pub fn beat(receiver: &Receiver, beat: Beat, notice: &Notice, run: Option<(&str,
     if receiver.kind == Kind::Kuma {
         let (status, message) = if beat == Beat::Down { ("down", cut(&notice.title, 200)) } else { ("up", cut(&notice.title, 200)) };
         let url = format!("{url}?status={status}&msg={}&ping=", encode(&message));
-        return Request { method: "GET", url, headers: Vec::new(), body: String::new(), answers_in_words: false };
+        return Request { method: "GET".into(), url, headers: Vec::new(), body: String::new(), answers_in_words: false };
     }
     // https://healthchecks.io/docs/http_api/
     let path = match beat {
@@ -107,9 +109,9 @@ pub fn beat(receiver: &Receiver, beat: Beat, notice: &Notice, run: Option<(&str,
     let rid = run.map(|(target, run)| format!("?rid={}", run_id(target, run))).unwrap_or_default();
     let body = if beat == Beat::Start { String::new() } else { with_tail(notice, tail) };
     Request {
-        method: "POST",
+        method: "POST".into(),
         url: format!("{url}{path}{rid}"),
-        headers: vec![("content-type", "text/plain; charset=utf-8".to_owned())],
+        headers: vec![("content-type".into(), "text/plain; charset=utf-8".to_owned())],
         body,
         answers_in_words: true,
     }

@@ -2,12 +2,13 @@
 //! It owns the time limits, the refusal of redirects and what may be said of a failure; it leaves trying again to `post`.
 //! Invariant: an attempt ends within [`Limits::whole`], whatever the other side does, and a failure's text has nothing of the URL or of the answer.
 
-use super::message::Notice;
-use super::request::{Request, letter};
+use super::request::Request;
 use super::smtp;
 use crate::receiver::Mail;
-use std::io::{self, Read};
-use std::time::Duration;
+use serde::{Deserialize, Serialize};
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 use ureq::{Agent, http};
 
@@ -30,7 +31,7 @@ impl Default for Limits {
 const ANSWER: u64 = 4096;
 
 /// Why a message was not taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// In words, without any secret.
     pub reason: String,
@@ -52,13 +53,61 @@ impl Refusal {
     }
 }
 
-/// Sends e-mail.
-pub fn mail(mail: &Mail, notice: &Notice, limits: Limits) -> Result<(), Refusal> {
-    smtp::send(mail, &letter(&mail.from, &mail.to, notice), limits)
+/// What is to be sent. Not `Debug`: it holds secrets.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Parcel {
+    /// An HTTP request.
+    Http(Request),
+    /// A letter, and the way that it goes.
+    Mail(Mail, String),
+}
+
+/// The first argument of the process that sends. Not for users.
+pub const SENDER: &str = "__send";
+
+impl Parcel {
+    /// Sends it, here.
+    pub fn send(&self, limits: Limits) -> Result<(), Refusal> {
+        match self {
+            Parcel::Http(request) => http(request, limits),
+            Parcel::Mail(mail, letter) => smtp::send(mail, letter, limits),
+        }
+    }
+
+    /// Sends it from a process of its own: a daemon that waits for a day shall not keep the memory that TLS took for a second (8 MB, measured), and a
+    /// process can be ended. Everything goes through its standard input; its arguments hold nothing.
+    pub fn send_apart(&self, limits: Limits) -> Result<(), Refusal> {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(SENDER).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // Without /proc, or without room for a process, it goes from here.
+        let Ok(mut child) = command.spawn() else { return self.send(limits) };
+        let parcel = serde_json::to_vec(self).expect("plain data always has a JSON form");
+        // It reads all before it begins, and answers in less than a pipe holds: neither side can block the other.
+        let handed = child.stdin.take().is_some_and(|mut input| input.write_all(&parcel).is_ok());
+        let end = Instant::now() + limits.whole + GRACE;
+        while handed && matches!(child.try_wait(), Ok(None)) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = child.kill();
+        let output = child.wait_with_output().map(|output| output.stdout).unwrap_or_default();
+        serde_json::from_slice(&output).unwrap_or_else(|_| Err(Refusal::passing("the process that sends broke off")))
+    }
+}
+
+/// How much longer than an attempt its process may take.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The process that sends: what came on its standard input, and what it answers.
+pub fn sender(parcel: &[u8]) -> Vec<u8> {
+    let sent = match serde_json::from_slice::<Parcel>(parcel) {
+        Ok(parcel) => parcel.send(Limits::default()),
+        Err(_) => Err(Refusal::lasting("what is to be sent is not understood")),
+    };
+    serde_json::to_vec(&sent).expect("plain data always has a JSON form")
 }
 
 /// Makes an HTTP request. Good is a status from 200 to 299, and nothing else.
-pub fn http(request: &Request, limits: Limits) -> Result<(), Refusal> {
+fn http(request: &Request, limits: Limits) -> Result<(), Refusal> {
     let tls = TlsConfig::builder().provider(TlsProvider::NativeTls).root_certs(RootCerts::PlatformVerifier).build();
     let config = Agent::config_builder()
         .tls_config(tls)
@@ -73,11 +122,11 @@ pub fn http(request: &Request, limits: Limits) -> Result<(), Refusal> {
         .build();
     // One request a connection: messages are rare, and an idle one would be a socket that nobody watches.
     let agent = Agent::new_with_config(config);
-    let mut builder = http::Request::builder().method(request.method).uri(&request.url);
+    let mut builder = http::Request::builder().method(request.method.as_ref()).uri(&request.url);
     for (name, value) in &request.headers {
-        builder = builder.header(*name, value);
+        builder = builder.header(name.as_ref(), value);
     }
-    let answered = match request.method {
+    let answered = match request.method.as_ref() {
         "GET" => builder.body(()).map_err(ureq::Error::Http).and_then(|request| agent.run(request)),
         _ => builder.body(request.body.as_str()).map_err(ureq::Error::Http).and_then(|request| agent.run(request)),
     };
