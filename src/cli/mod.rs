@@ -32,12 +32,12 @@ mod watch;
 
 use crate::config::{self, Config, Flags, Process, RepositoryConfig};
 use crate::error::{Error, Kind, Result};
+use crate::notify::send::SENDER;
 use crate::postgres::child;
 use crate::postgres::tools::Places;
 use args::{Cli, Command};
 use clap::FromArgMatches;
 use output::Output;
-use crate::notify::send::SENDER;
 use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::process::ExitCode;
