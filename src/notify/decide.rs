@@ -282,14 +282,11 @@ pub fn told(known: &mut Known, due: &Due, now: Timestamp) {
                 entry.told_of = Some((trouble.subject.clone(), trouble.run.clone()));
             }
         }
-        Due::Recovery { what, late, .. } => {
+        Due::Recovery { what, .. } => {
             if let Some(entry) = known.troubles.get_mut(what) {
                 entry.told_of = Some((entry.subject.clone(), entry.run.clone()));
-                (entry.open, entry.missed) = (false, false);
-                // A recovery may follow at once; what comes after it may not.
-                if *late || entry.told.is_none() {
-                    entry.told = Some(now);
-                }
+                // A recovery follows at once; what comes after it waits, or a recovery that was told late would make three messages within an hour.
+                (entry.told, entry.open, entry.missed) = (Some(now), false, false);
             }
         }
     }

@@ -88,9 +88,9 @@ fn back_and_forth_is_no_storm_and_nothing_is_lost() {
     assert!(receiver.heard.len() <= 10, "five hours: {:?}", receiver.heard);
     // It came back too soon, and was gone before it could be told: told late, as over.
     check(
-        &[(0, Some(("a", "1"))), (10, None), (20, Some(("a", "2"))), (30, None), (40, None), (61, None), (400, None)],
+        &[(0, Some(("a", "1"))), (10, None), (20, Some(("a", "2"))), (30, None), (40, None), (71, None), (400, None)],
         false,
-        &[(0, "failure a"), (10, "failure is over"), (61, "failure is over, late")],
+        &[(0, "failure a"), (10, "failure is over"), (71, "failure is over, late")],
     );
 }
 
