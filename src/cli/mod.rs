@@ -16,6 +16,7 @@ mod help;
 mod init;
 mod journal;
 mod list;
+mod notify;
 mod output;
 mod pin;
 mod privacy;
@@ -32,12 +33,14 @@ mod watch;
 
 use crate::config::{self, Config, Flags, Process, RepositoryConfig};
 use crate::error::{Error, Kind, Result};
+use crate::notify::send::SENDER;
 use crate::postgres::child;
 use crate::postgres::tools::Places;
 use args::{Cli, Command};
 use clap::FromArgMatches;
 use output::Output;
 use std::ffi::OsString;
+use std::io::{Read, Write};
 use std::process::ExitCode;
 
 /// How a command ended that printed its results. What it returns as an error is printed by [`main`].
@@ -107,6 +110,9 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return ExitCode::from(127);
     }
     privacy::of_memory();
+    if arguments.get(1).is_some_and(|word| word == SENDER) {
+        return send();
+    }
     let started = arguments.get(1).is_some_and(|word| word == init::STARTED);
     if started {
         arguments.remove(1);
@@ -132,6 +138,17 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         End::Failed(error.kind())
     });
     ExitCode::from(end.exit_code())
+}
+
+/// The process that sends a message for the daemon.
+fn send() -> ExitCode {
+    let mut parcel = Vec::new();
+    if std::io::stdin().lock().read_to_end(&mut parcel).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let answer = crate::notify::send::sender(&parcel);
+    let written = std::io::stdout().lock().write_all(&answer);
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Help and versions, which clap answers by itself, and what it could not make sense of.
@@ -188,6 +205,7 @@ fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
         Command::Pin(arguments) => pin::pin(context, arguments),
         Command::Unpin(arguments) => pin::unpin(context, arguments),
         Command::Status => status::run(context),
+        Command::Notify(arguments) => notify::run(context, arguments),
         Command::Doctor => doctor::run(context),
         Command::Config => configuration::run(context),
         Command::Completions(arguments) => documents::completions(context, arguments),

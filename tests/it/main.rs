@@ -14,6 +14,7 @@ mod hostile;
 mod input;
 mod layers;
 mod malformed;
+mod notify;
 mod restore;
 mod schedule;
 mod schedule_oracle;

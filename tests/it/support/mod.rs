@@ -4,6 +4,7 @@
 
 pub mod cluster;
 pub mod kluis;
+pub mod receivers;
 pub mod repo;
 pub mod sql;
 pub mod stock;
