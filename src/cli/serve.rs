@@ -11,6 +11,7 @@ use crate::daemon::{self, Ended, Job, Trigger, Work, World};
 use crate::drill;
 use crate::error::{Error, Result};
 use crate::events::Silent;
+use crate::http::{Pulse, Server, Site, Watched};
 use crate::log::{Level, Line};
 use crate::manifest::Proof;
 use crate::postgres::throwaway;
@@ -23,6 +24,7 @@ use crate::run;
 use crate::status;
 use crate::units::format_duration;
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a waiting daemon looks for signals.
@@ -35,8 +37,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn run(context: &Context) -> Result<End> {
     let config = context.config()?;
     let repository = Repository::open_for_writing(&config.common.dir)?;
-    let sidecar = Sidecar { journal: Journal::of_daemon(&config.common), watch: Watch::new()?, places: places(&config.common), repository, config: &config };
+    let sidecar = Sidecar { journal: Journal::of_daemon(&config.common), watch: Watch::new()?, places: places(&config.common), repository, pulse: Arc::default(), config: &config };
     sidecar.begin()?;
+    let _server = sidecar.answer();
     let jobs: Vec<Job> = config.targets.iter().map(job).collect();
     let mut real = Real(&sidecar);
     daemon::serve(&jobs, &mut real);
@@ -59,6 +62,7 @@ struct Sidecar<'a> {
     places: Places,
     journal: Journal,
     watch: Watch,
+    pulse: Arc<Pulse>,
 }
 
 impl Sidecar<'_> {
@@ -97,6 +101,28 @@ impl Sidecar<'_> {
             self.tell(level, "target", Some(&target.name), message);
         }
         Ok(())
+    }
+
+    /// Starts the HTTP server, where one is wanted. Backups matter more than being seen: without it the sidecar goes on, and the log says so.
+    fn answer(&self) -> Option<Server> {
+        let common = &self.config.common;
+        let address = common.http?;
+        let watched = |target: &Target| Watched { name: target.name.clone(), settings: target.settings.clone(), connection: Some(target.connection.clone()) };
+        let targets = self.config.targets.iter().map(watched).collect();
+        let mut site = Site::new(self.repository.clone(), targets, common.time_zone.clone(), self.pulse.clone());
+        (site.language, site.token) = (common.lang, common.http_token.clone());
+        let open = site.token.is_none() && !address.ip().is_loopback();
+        match Server::listen(address, site) {
+            Ok(server) => {
+                let remark = if open { "; BACKUP_HTTP_TOKEN is not set, so other machines see no more than verdicts" } else { "" };
+                self.tell(Level::Info, "http", None, format!("the status page is at http://{}/{remark}", server.address()));
+                Some(server)
+            }
+            Err(error) => {
+                self.tell(Level::Error, "http-failed", None, format!("there is no status page: {}", chain(&error)));
+                None
+            }
+        }
     }
 
     fn backup(&self, target: &Target, trigger: Trigger) -> Ended {
@@ -176,6 +202,7 @@ struct Real<'a>(&'a Sidecar<'a>);
 
 impl World for Real<'_> {
     fn now(&mut self) -> Timestamp {
+        self.0.pulse.beat();
         Timestamp::now()
     }
 
@@ -186,6 +213,7 @@ impl World for Real<'_> {
     fn wait(&mut self, at: Timestamp) {
         // By the wall clock at each tick, because it may be set while we wait.
         while !self.stopped() {
+            self.0.pulse.beat();
             let left = at.duration_since(Timestamp::now());
             if left <= SignedDuration::ZERO {
                 return;
@@ -210,6 +238,7 @@ impl World for Real<'_> {
 
     fn carry_out(&mut self, target: usize, work: Work, trigger: Trigger) -> Ended {
         let target = &self.0.config.targets[target];
+        self.0.pulse.busy(target.settings.deadline);
         match work {
             Work::Backup => self.0.backup(target, trigger),
             Work::Drill => self.0.drill(target),

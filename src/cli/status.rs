@@ -30,7 +30,7 @@ pub fn run(context: &Context) -> Result<End> {
     let now = Timestamp::now();
     let names = names(&config, &repository)?;
     let targets = names.iter().map(|name| status::read(&repository.target(name), config.settings_of(name), now)).collect::<Result<Vec<View>>>()?;
-    let worst = targets.iter().map(|view| view.state).max_by_key(|state| severity(*state)).unwrap_or(State::Starting);
+    let worst = targets.iter().map(|view| view.state).max_by_key(|state| state.severity()).unwrap_or(State::Starting);
     if output.json {
         output.json(&Report { state: worst, targets })?;
     } else {
@@ -38,14 +38,6 @@ pub fn run(context: &Context) -> Result<End> {
         output.print(&text.join("\n"))?;
     }
     Ok(if worst == State::Fresh { End::Done } else { End::Failed(Kind::Stale) })
-}
-
-fn severity(state: State) -> u8 {
-    match state {
-        State::Fresh => 0,
-        State::Starting => 1,
-        State::Stale => 2,
-    }
 }
 
 /// The targets that must be fresh: the chosen one, or those of the configuration. Where that names none, all that the repository holds.

@@ -2,13 +2,14 @@
 //! They own nothing but their fields, and leave reading and refusing to the rest of `config`.
 //! Every value is complete and within its limits: there is no "not set" but where that is an answer of its own.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
 use super::render::Setting;
-use crate::postgres::connection::Connection;
+use crate::postgres::connection::{Connection, Secret};
 use crate::retention::Policy;
 use crate::schedule::Schedule;
 pub use crate::script::gzip::Compression;
@@ -81,10 +82,25 @@ pub struct Common {
     pub log: LogTarget,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// Where the status page and the rest of HTTP is served; nothing: nowhere.
+    pub http: Option<SocketAddr>,
+    /// The word that opens it.
+    pub http_token: Option<Secret>,
+    /// Its language; nothing: the browser's.
+    pub lang: Option<Language>,
     /// The time zone of schedules, retention and printed times.
     pub time_zone: TimeZone,
     /// Its IANA name.
     pub time_zone_name: String,
+}
+
+/// A language that people are addressed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// Dutch.
+    Dutch,
 }
 
 /// A database to back up.

@@ -10,6 +10,7 @@ mod demo;
 mod documents;
 mod drill;
 mod fidelity;
+mod http;
 mod layers;
 mod malformed;
 mod restore;
