@@ -34,7 +34,7 @@ fn the_page_answers_the_questions_in_their_order() {
         "What would be lost",
         "the last 5 hours of changes",
         "Proven",
-        "restored into a throwaway server in 1.2 s, 2 tables and 5 rows compared",
+        "restored into a throwaway server in 6.2 s, 42 tables and 532,000 rows compared",
         "Last run",
         "Next run",
         "The last 30 days",
@@ -76,7 +76,7 @@ fn the_worst_target_comes_first_and_an_empty_repository_is_told() {
     let page = get(server.address(), "/", &[]);
     page.says(&[
         "Only an old state: the newest backup of billing that counts is 5 days old, and 26 hours is allowed.",
-        "9 of 11 databases are fresh.",
+        "8 of 11 databases are fresh.",
         "All databases, the worst first",
         "Nothing is deleted: the last run failed.",
         "Not yet: new-project has no backup.",

@@ -22,7 +22,8 @@ impl Answer {
     #[track_caller]
     pub fn says(&self, parts: &[&str]) {
         for part in parts {
-            assert!(self.body.contains(part), "'{part}' is not in {}\n{}", self.head, self.body);
+            let shown = self.body.split("</style>").last().unwrap_or_default();
+            assert!(self.body.contains(part), "'{part}' is not in {}\n{shown:.6000}", self.head);
         }
     }
 }

@@ -6,13 +6,17 @@ use crate::support::new_folder;
 use jiff::{SignedDuration, Timestamp};
 use kluis::config::{self, Flags, RepositoryConfig, Source, source::Stat};
 use kluis::http::{Pulse, Site, Watched};
+use kluis::repository::lock::Lock;
+use kluis::repository::progress::{Beacon, Progress};
 use kluis::repository::{Repository, names};
+use kluis::stop::Stop;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An environment that holds nothing but these variables.
 struct Given(BTreeMap<String, String>);
@@ -80,6 +84,28 @@ impl Sample {
         Site::new(Repository::open(&self.root).unwrap(), targets, zone, Arc::new(Pulse::default()))
     }
 
+    /// A run in progress in a target's folder, for as long as the value lives.
+    pub fn running(&self, name: &str) -> (Beacon, Lock) {
+        let target = Repository::open(&self.root).unwrap().target(name);
+        let lock = Lock::take(&target, Duration::ZERO, &Stop::new()).unwrap();
+        let (beacon, now) = (Beacon::light(&target, &lock).unwrap(), Timestamp::now());
+        let progress = Progress {
+            started: now - SignedDuration::from_secs(95),
+            updated: now,
+            trigger: "manual".into(),
+            step: "dump".into(),
+            part: None,
+            since: now - SignedDuration::from_secs(90),
+            bytes: 4_100_000_000,
+            bytes_total: 9_700_000_000,
+            tables: 31,
+            tables_total: 42,
+            rows: 11_800_000,
+        };
+        beacon.show(&progress).unwrap();
+        (beacon, lock)
+    }
+
     /// A year of daily runs, the newest `newest` hours ago, with the bad days that `bad` names by how many days ago they were.
     pub fn year(&mut self, name: &str, newest: i64, rows: u64, bad: &[(i64, &str)]) -> PathBuf {
         let folder = self.target(name, &[]);
@@ -111,11 +137,36 @@ impl Sample {
                 let mut options = vec![proof];
                 options.extend((day == 60).then_some("pinned"));
                 fixture::make(&folder.join(&id), &options).unwrap();
+                inflate(&folder.join(&id), count, seconds);
             }
         }
         std::fs::write(folder.join(names::HISTORY), history).unwrap();
         folder
     }
+}
+
+/// Lets a backup's manifest and proof speak of this many rows. Its files stay small: nobody looks into them here.
+fn inflate(backup: &Path, rows: u64, seconds: u64) {
+    let change = |name: &str, change: &dyn Fn(&mut serde_json::Value)| {
+        let Ok(text) = std::fs::read(backup.join(name)) else { return };
+        let mut value = serde_json::from_slice(&text).unwrap();
+        change(&mut value);
+        std::fs::write(backup.join(name), value.to_string()).unwrap();
+    };
+    change(names::MANIFEST, &|manifest| {
+        manifest["tables"][0]["rows"] = (rows - 2).into();
+        let script = manifest["script"]["file"].clone();
+        let file = manifest["files"].as_array_mut().unwrap().iter_mut().find(|file| file["name"] == script).unwrap();
+        let more = rows * 61 - file["bytes"].as_u64().unwrap();
+        file["bytes"] = (rows * 61).into();
+        let last = manifest["script"]["sections"].as_array_mut().unwrap().last_mut().unwrap();
+        last["bytes"] = (last["bytes"].as_u64().unwrap() + more).into();
+    });
+    change(names::PROOF, &|proof| {
+        if proof["drill"].is_object() {
+            (proof["drill"]["rows"], proof["drill"]["tables"], proof["drill"]["restore_ms"]) = (rows.into(), 42.into(), (seconds * 310).into());
+        }
+    });
 }
 
 /// Many targets, one of them failing, one overdue, one new, one with a bad backup.
