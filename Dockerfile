@@ -36,7 +36,9 @@ COPY --from=build --chmod=0755 /out/kluis /usr/local/bin/kluis
 # A new volume takes owner and mode from the folder that it is mounted on. /scratch is shared like /tmp: a tmpfs there is root's, and Kluis makes
 # a folder of its own in it.
 RUN install -d -o postgres -g postgres -m 0700 /backups && install -d -m 1777 /scratch
-ENV BACKUP_DIR=/backups BACKUP_SCRATCH_DIR=/scratch/kluis
+# Inside the container every visitor comes from elsewhere: the status page is at port 8080, and without BACKUP_HTTP_TOKEN it shows verdicts only.
+ENV BACKUP_DIR=/backups BACKUP_SCRATCH_DIR=/scratch/kluis BACKUP_HTTP=0.0.0.0:8080
+EXPOSE 8080
 # The user postgres of the base; as a number, because then whoever starts the container can see that it is not root.
 USER 999:999
 WORKDIR /

@@ -181,10 +181,7 @@ pub struct Given<'a> {
 
 /// What retention has to know besides the backups.
 pub fn facts(shelf: &Shelf, settings: &Settings) -> Facts {
-    Facts {
-        last_run_failed: shelf.runs.last.as_ref().is_some_and(|run| run.outcome == Outcome::Failed),
-        drill_off: matches!(settings.drill, Drill::Off),
-    }
+    Facts { last_run_failed: shelf.runs.last.as_ref().is_some_and(|run| run.outcome == Outcome::Failed), drill_off: matches!(settings.drill, Drill::Off) }
 }
 
 /// How one target stands.
@@ -233,10 +230,9 @@ pub fn unreadable(name: &str, why: &str, settings: &Settings, now: Timestamp) ->
 /// Everything, from its parts. `room`: free bytes and all bytes of the volume.
 pub fn board(mut targets: Vec<Stand>, room: Option<(u64, u64)>, voice: Voice, now: Timestamp) -> Board {
     // Of equal states, the one that has used up most of its maximum age.
-    let spent = |stand: &Stand| stand.view.age_s.map_or(i64::MAX, |age| age.saturating_mul(1000) / i64::try_from(stand.view.max_age_s.max(1)).unwrap_or(i64::MAX));
-    targets.sort_by(|a, b| {
-        (b.view.state.severity(), spent(b)).cmp(&(a.view.state.severity(), spent(a))).then_with(|| a.view.target.cmp(&b.view.target))
-    });
+    let spent =
+        |stand: &Stand| stand.view.age_s.map_or(i64::MAX, |age| age.saturating_mul(1000) / i64::try_from(stand.view.max_age_s.max(1)).unwrap_or(i64::MAX));
+    targets.sort_by(|a, b| (b.view.state.severity(), spent(b)).cmp(&(a.view.state.severity(), spent(a))).then_with(|| a.view.target.cmp(&b.view.target)));
     let growth: i64 = targets.iter().map(|stand| stand.counts.growth_bytes_per_day).sum();
     let room = room.map(|(free_bytes, total_bytes)| Room {
         free_bytes,

@@ -60,12 +60,20 @@ pub fn render(board: &Board, format: Format) -> String {
     });
     out.each(&stands, "kluis_last_run_result", "gauge", "1 for the result of the last run that was not skipped; all 0 before the first.", |stand| {
         let last = stand.view.last_run.as_ref().map(|run| run.outcome);
-        [(Outcome::Done, "done"), (Outcome::Warned, "warned"), (Outcome::Failed, "failed")].map(|(outcome, word)| ("result", word, bit(last == Some(outcome)))).to_vec()
+        [(Outcome::Done, "done"), (Outcome::Warned, "warned"), (Outcome::Failed, "failed")]
+            .map(|(outcome, word)| ("result", word, bit(last == Some(outcome))))
+            .to_vec()
     });
-    out.each(&stands, "kluis_last_run_step_duration_seconds", "gauge", "How long each step of the last run took; 0 for a step that it did not reach.", |stand| {
-        let steps = stand.view.last_run.as_ref().map(|run| run.steps.as_slice()).unwrap_or_default();
-        STEPS.map(|step| ("step", step, steps.iter().find(|(name, _)| name == step).map_or(0.0, |(_, ms)| *ms as f64 / 1000.0))).to_vec()
-    });
+    out.each(
+        &stands,
+        "kluis_last_run_step_duration_seconds",
+        "gauge",
+        "How long each step of the last run took; 0 for a step that it did not reach.",
+        |stand| {
+            let steps = stand.view.last_run.as_ref().map(|run| run.steps.as_slice()).unwrap_or_default();
+            STEPS.map(|step| ("step", step, steps.iter().find(|(name, _)| name == step).map_or(0.0, |(_, ms)| *ms as f64 / 1000.0))).to_vec()
+        },
+    );
     out.each(&stands, "kluis_backups", "gauge", "Backups in the repository, by how far each is proven.", |stand| {
         let standings = [
             (Standing::Proven, "proven"),
@@ -97,8 +105,16 @@ pub fn render(board: &Board, format: Format) -> String {
     out.sample("kluis_storage_free_bytes", &[], board.room.map_or(f64::NAN, |room| room.free_bytes as f64));
     out.family("kluis_storage_size_bytes", "gauge", "The size of the repository's volume; NaN where that is not known.");
     out.sample("kluis_storage_size_bytes", &[], board.room.map_or(f64::NAN, |room| room.total_bytes as f64));
-    out.family("kluis_storage_days_until_full", "gauge", "For how many days the free room lasts at the growth of the last 30 days; +Inf where the backups do not grow.");
-    out.sample("kluis_storage_days_until_full", &[], board.room.map_or(f64::NAN, |room| room.days_left.map_or(f64::INFINITY, |days| days as f64)));
+    out.family(
+        "kluis_storage_until_full_seconds",
+        "gauge",
+        "How long the free room lasts at the growth of the last 30 days; +Inf where the backups do not grow.",
+    );
+    out.sample(
+        "kluis_storage_until_full_seconds",
+        &[],
+        board.room.map_or(f64::NAN, |room| room.days_left.map_or(f64::INFINITY, |days| days as f64 * 86_400.0)),
+    );
     out.family("kluis_notify_failures_total", "counter", "Notifications that could not be delivered since the start of kluis serve.");
     out.sample("kluis_notify_failures_total", &[], board.voice.failures as f64);
     out.finish()
@@ -112,7 +128,11 @@ struct Gauge {
 }
 
 const GAUGES: &[Gauge] = &[
-    Gauge { name: "kluis_fresh", help: "1 where the newest backup that counts is young enough, as kluis status says.", value: |stand| bit(stand.view.state == State::Fresh) },
+    Gauge {
+        name: "kluis_fresh",
+        help: "1 where the newest backup that counts is young enough, as kluis status says.",
+        value: |stand| bit(stand.view.state == State::Fresh),
+    },
     Gauge {
         name: "kluis_last_attempt_timestamp_seconds",
         help: "When the last run that was not skipped began; 0: there was none.",
@@ -148,11 +168,7 @@ const GAUGES: &[Gauge] = &[
         help: "When the oldest backup that can be restored was made; 0: there is none.",
         value: |stand| seconds(stand.view.oldest.as_ref().map(|point| point.at)),
     },
-    Gauge {
-        name: "kluis_next_run_timestamp_seconds",
-        help: "When the next run is scheduled; 0: never.",
-        value: |stand| seconds(stand.view.next_run),
-    },
+    Gauge { name: "kluis_next_run_timestamp_seconds", help: "When the next run is scheduled; 0: never.", value: |stand| seconds(stand.view.next_run) },
     Gauge { name: "kluis_max_age_seconds", help: "The oldest that the newest backup may get (BACKUP_MAX_AGE).", value: |stand| stand.view.max_age_s as f64 },
     Gauge { name: "kluis_run_in_progress", help: "1 while a run is in progress.", value: |stand| bit(stand.progress.is_some()) },
     Gauge {

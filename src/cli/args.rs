@@ -100,7 +100,7 @@ pub enum Command {
     Unpin(One),
     /// Tell whether the backups are fresh: the health check
     #[command(after_long_help = help::STATUS)]
-    Status,
+    Status(Status),
     /// Look for everything that would make a run fail, and say what to do about it
     #[command(after_long_help = help::DOCTOR)]
     Doctor,
@@ -133,6 +133,14 @@ pub struct Backup {
     /// How hard to compress: fast, small or smallest [default: BACKUP_COMPRESSION, else fast]
     #[arg(long, value_name = "HOW")]
     pub compression: Option<String>,
+}
+
+/// `kluis status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Go on telling, and how far a run in progress is, until a signal ends it
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// A backup.

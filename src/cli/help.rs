@@ -41,8 +41,9 @@ It asks nothing of the database. Being overdue outranks the result of the last r
 Examples:
   kluis status
   kluis status --target shop --json
+  kluis status --watch                goes on, with how far a run is, until Ctrl-C
 
-Exit codes: 0 every target is fresh, 4 one is stale or has no backup yet, 14 the repository cannot be read";
+Exit codes: 0 every target is fresh, 4 one is stale or has no backup yet, 14 the repository cannot be read; with --watch 130";
 
 pub(super) const BACKUP: &str = "\
 All targets are backed up, one after the other; when one fails, the others still have their turn, and the exit code is that of the first failure. \

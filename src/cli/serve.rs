@@ -37,7 +37,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub fn run(context: &Context) -> Result<End> {
     let config = context.config()?;
     let repository = Repository::open_for_writing(&config.common.dir)?;
-    let sidecar = Sidecar { journal: Journal::of_daemon(&config.common), watch: Watch::new()?, places: places(&config.common), repository, pulse: Arc::default(), config: &config };
+    let sidecar = Sidecar {
+        journal: Journal::of_daemon(&config.common),
+        watch: Watch::new()?,
+        places: places(&config.common),
+        repository,
+        pulse: Arc::default(),
+        config: &config,
+    };
     sidecar.begin()?;
     let _server = sidecar.answer();
     let jobs: Vec<Job> = config.targets.iter().map(job).collect();
@@ -115,7 +122,7 @@ impl Sidecar<'_> {
         match Server::listen(address, site) {
             Ok(server) => {
                 let remark = if open { "; BACKUP_HTTP_TOKEN is not set, so other machines see no more than verdicts" } else { "" };
-                self.tell(Level::Info, "http", None, format!("the status page is at http://{}/{remark}", server.address()));
+                self.tell(Level::Info, "http", None, format!("the status page is at {}{remark}", server.address()));
                 Some(server)
             }
             Err(error) => {

@@ -108,7 +108,9 @@ mod tests {
             for good in ["Bearer 0123456789abcdef", "bearer  0123456789abcdef", "Basic a2x1aXM6MDEyMzQ1Njc4OWFiY2RlZg==", "BASIC OjAxMjM0NTY3ODlhYmNkZWY="] {
                 check(Some(TOKEN), peer, Some("status.example.org"), Some(good), true, Sight::All);
             }
-            for wrong in ["Bearer 0123456789abcde", "Bearer 0123456789abcdef0", "Bearer", "Bearer ", "Basic MDEyMzQ1Njc4OWFiY2RlZg==", "Basic !", "Digest x", "x", ""] {
+            for wrong in
+                ["Bearer 0123456789abcde", "Bearer 0123456789abcdef0", "Bearer", "Bearer ", "Basic MDEyMzQ1Njc4OWFiY2RlZg==", "Basic !", "Digest x", "x", ""]
+            {
                 let visitor = Visitor { peer: peer.parse().unwrap(), host: None, authorization: Some(wrong), forwarded: false };
                 assert!(matches!(sight(Some(TOKEN), &visitor), Sight::WrongToken | Sight::NoToken), "{wrong}");
             }

@@ -57,8 +57,12 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         // Reading from the disk goes on a thread of its own, so that a disk that hangs does not keep the rest from being answered.
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).thread_keep_alive(Duration::from_secs(1)).build().map_err(failed)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(2)
+            .thread_keep_alive(Duration::from_secs(1))
+            .build()
+            .map_err(failed)?;
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             let site = Arc::new(site);

@@ -68,8 +68,20 @@ fn chart(title: &str, name: &str, samples: &[Sample], words: &Words, of: fn(&Sam
     let odd = samples.iter().filter(|sample| of(sample).1).count() as u64;
     let unusual = words.say(format!("{} unusual", words.count(odd)), format!("{} ongewoon", words.count(odd)));
     let label = words.say(
-        format!("{title} of {name} over {} runs: {} first, {} last, {} at the most; {unusual}", samples.len(), shown(of(&first).0), shown(of(&last).0), shown(most)),
-        format!("{title} van {name} over {} runs: eerst {}, laatst {}, ten hoogste {}; {unusual}", samples.len(), shown(of(&first).0), shown(of(&last).0), shown(most)),
+        format!(
+            "{title} of {name} over {} runs: {} first, {} last, {} at the most; {unusual}",
+            samples.len(),
+            shown(of(&first).0),
+            shown(of(&last).0),
+            shown(most)
+        ),
+        format!(
+            "{title} van {name} over {} runs: eerst {}, laatst {}, ten hoogste {}; {unusual}",
+            samples.len(),
+            shown(of(&first).0),
+            shown(of(&last).0),
+            shown(most)
+        ),
     );
     html! {
         figure {

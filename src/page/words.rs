@@ -147,14 +147,17 @@ impl Words {
             Ground::NoBackup => {
                 self.say(format!("No: {name} has no backup that can be relied upon."), format!("Nee: {name} heeft geen backup waarop te vertrouwen is."))
             }
-            Ground::NoneProven => {
-                self.say(format!("Perhaps: {name} has backups, and none of them is proven."), format!("Misschien: {name} heeft backups, maar geen ervan is bewezen."))
-            }
+            Ground::NoneProven => self.say(
+                format!("Perhaps: {name} has backups, and none of them is proven."),
+                format!("Misschien: {name} heeft backups, maar geen ervan is bewezen."),
+            ),
             Ground::DrillOverdue => self.say(
                 format!("Perhaps: a drill of {name} was due, and there is no proof of it."),
                 format!("Misschien: een drill van {name} had er al moeten zijn, maar er is geen bewijs."),
             ),
-            Ground::Unreadable => self.say(format!("Not known: the backups of {name} cannot be read."), format!("Onbekend: de backups van {name} zijn niet te lezen.")),
+            Ground::Unreadable => {
+                self.say(format!("Not known: the backups of {name} cannot be read."), format!("Onbekend: de backups van {name} zijn niet te lezen."))
+            }
         }
     }
 
@@ -291,9 +294,9 @@ impl Words {
     pub fn suspension(&self, suspension: &Suspension) -> String {
         match suspension {
             Suspension::LastRunFailed => self.say("Nothing is deleted: the last run failed.", "Er wordt niets verwijderd: de laatste run mislukte.").to_owned(),
-            Suspension::ClockBehind { .. } => {
-                self.say("Nothing is deleted: the clock is behind the newest backup.", "Er wordt niets verwijderd: de klok loopt achter op de nieuwste backup.").to_owned()
-            }
+            Suspension::ClockBehind { .. } => self
+                .say("Nothing is deleted: the clock is behind the newest backup.", "Er wordt niets verwijderd: de klok loopt achter op de nieuwste backup.")
+                .to_owned(),
             Suspension::RowsCollapsed { earlier_rows, newest_rows, .. } => {
                 let (before, after) = (self.count(*earlier_rows), self.count(*newest_rows));
                 self.say(
@@ -301,9 +304,9 @@ impl Words {
                     format!("Er wordt niets verwijderd: verdacht, het aantal rijen viel van {before} naar {after}."),
                 )
             }
-            Suspension::NothingGood => {
-                self.say("Nothing is deleted: no backup is known to be good.", "Er wordt niets verwijderd: van geen backup is bekend dat hij goed is.").to_owned()
-            }
+            Suspension::NothingGood => self
+                .say("Nothing is deleted: no backup is known to be good.", "Er wordt niets verwijderd: van geen backup is bekend dat hij goed is.")
+                .to_owned(),
         }
     }
 }

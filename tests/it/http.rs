@@ -4,6 +4,8 @@
 mod browser;
 mod client;
 mod hostile;
+mod progress;
+mod prometheus;
 mod sample;
 
 use client::{get, request};
@@ -57,14 +59,33 @@ fn the_page_answers_the_questions_in_their_order() {
         let at = at.unwrap_or_else(|| panic!("'{part}' is missing, or comes too early:\n{}", page.body));
         from = from.max(at);
     }
-    for role in ["<main", "<h1", "<header", "<footer", "role=\"img\"", "role=\"region\"", "<caption>", "scope=\"col\"", "scope=\"row\"", "aria-labelledby=\"answer\"", "class=\"skip\""] {
+    for role in [
+        "<main",
+        "<h1",
+        "<header",
+        "<footer",
+        "role=\"img\"",
+        "role=\"region\"",
+        "<caption>",
+        "scope=\"col\"",
+        "scope=\"row\"",
+        "aria-labelledby=\"answer\"",
+        "class=\"skip\"",
+    ] {
         assert!(page.body.contains(role), "{role}");
     }
     for never in ["<script", "onclick", "style=\"", "http://", "https://"] {
         assert!(!page.body.replace("http://www.w3.org/2000/svg", "").contains(never), "{never}");
     }
     let dutch = get(server.address(), "/", &["Accept-Language: fr;q=0.9, nl-NL;q=0.8, en;q=0.5"]);
-    dutch.says(&["<html lang=\"nl\">", "Kan ik terugzetten?", "Ja: shop is terug te zetten zoals het 5 uur geleden was.", "Herstelpunten", "niet ouder dan 7 dagen", "gemist"]);
+    dutch.says(&[
+        "<html lang=\"nl\">",
+        "Kan ik terugzetten?",
+        "Ja: shop is terug te zetten zoals het 5 uur geleden was.",
+        "Herstelpunten",
+        "niet ouder dan 7 dagen",
+        "gemist",
+    ]);
     get(server.address(), "/?lang=nl", &["Accept-Language: en"]).says(&["<html lang=\"nl\">"]);
     get(server.address(), "/?lang=xx", &["Accept-Language: de"]).says(&["<html lang=\"en\">"]);
 }
@@ -113,7 +134,9 @@ fn what_comes_from_elsewhere_is_escaped() {
     assert!(!page.body.contains("<script") && !page.body.contains("<img"));
     let policy = page.header("content-security-policy").unwrap();
     assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
-    for (header, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("cache-control", "no-store"), ("x-frame-options", "deny")] {
+    for (header, value) in
+        [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("cache-control", "no-store"), ("x-frame-options", "deny")]
+    {
         assert_eq!(page.header(header), Some(value), "{}", page.head);
     }
 }
@@ -162,7 +185,11 @@ fn json_is_versioned_and_a_head_has_no_body() {
     let server = serve(sample.site());
     let status: serde_json::Value = serde_json::from_str(&get(server.address(), "/api/v1/status", &[]).body).unwrap();
     let target = &status["status"]["targets"][0];
-    assert_eq!((status["version"].as_u64(), status["status"]["state"].as_str(), target["target"].as_str()), (Some(1), Some("fresh"), Some("shop")), "{status:#}");
+    assert_eq!(
+        (status["version"].as_u64(), status["status"]["state"].as_str(), target["target"].as_str()),
+        (Some(1), Some("fresh"), Some("shop")),
+        "{status:#}"
+    );
     assert_eq!((target["counts"]["done"].as_u64(), target["counts"]["failed"].as_u64(), target["ground"].as_str()), (Some(364), Some(1), Some("young-enough")));
     assert_eq!(target["days"].as_array().map(Vec::len), Some(30));
     let backups: serde_json::Value = serde_json::from_str(&get(server.address(), "/api/v1/backups", &[]).body).unwrap();

@@ -44,7 +44,6 @@ const PURE: &[&str] = &[
     "src/metrics.rs",
     "src/notes.rs",
     "src/page/",
-    "src/http/gate.rs",
     "src/retention.rs",
     "src/retention/",
     "src/schedule.rs",

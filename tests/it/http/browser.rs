@@ -13,10 +13,13 @@ fn browser() -> Option<(PathBuf, PathBuf)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser");
     let found = |program: &str| std::env::split_paths(&std::env::var_os("PATH")?).map(|folder| folder.join(program)).find(|path| path.is_file());
     let chromium = found("chromium").or_else(|| found("chromium-browser")).or_else(|| found("google-chrome"));
-    match (chromium, found("node"), folder.join("node_modules/playwright-core").is_dir()) {
-        (Some(chromium), Some(_), true) => Some((chromium, folder)),
+    let version = Command::new("node").arg("--version").output().map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let node: u32 = version.trim_start_matches('v').split('.').next().and_then(|major| major.parse().ok()).unwrap_or(0);
+    match (chromium, folder.join("node_modules/playwright-core").is_dir()) {
+        // What playwright-core asks for.
+        (Some(chromium), true) if node >= 20 => Some((chromium, folder)),
         _ => {
-            skip("the page in a browser: chromium, node or tests/browser/node_modules is not there", "scripts/setup test");
+            skip("the page in a browser: chromium, node 20 or tests/browser/node_modules is not there", "scripts/setup test");
             None
         }
     }
@@ -30,7 +33,8 @@ fn people_can_use_the_page() {
     let running = one.running("shop-production");
     empty.unborn("aimtrack-production");
     let servers = [("many", serve(many.site())), ("one", serve(one.site())), ("empty", serve(empty.site()))];
-    let pages: Vec<_> = servers.iter().map(|(name, server)| serde_json::json!({ "name": name, "url": format!("http://localhost:{}/", server.address().port()) })).collect();
+    let pages: Vec<_> =
+        servers.iter().map(|(name, server)| serde_json::json!({ "name": name, "url": format!("http://localhost:{}/", server.address().port()) })).collect();
     let shots = std::env::var("KLUIS_SHOTS").ok();
     let home = new_folder("browser");
     let task = serde_json::json!({ "pages": pages, "shots": shots }).to_string();

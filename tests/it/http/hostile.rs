@@ -84,7 +84,14 @@ fn heads_that_are_too_large_are_refused() {
         // The refusal may be lost where the client is still sending when the connection is closed (RFC 9112, 9.6).
         assert!(answer.is_none_or(|found| status.contains(&found)), "{answer:?}");
     }
-    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"\0\0\0\0\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nBad Header\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"\0\0\0\0\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"GET / HTTP/1.1\r\nBad Header\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ] {
         let answer = send(server.address(), garbage);
         assert!(parse(&answer).is_none_or(|answer| answer.status >= 400), "{}", String::from_utf8_lossy(&answer));
     }

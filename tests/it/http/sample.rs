@@ -115,20 +115,37 @@ impl Sample {
             let kind = bad.iter().find(|(ago, _)| *ago == day).map_or("done", |(_, kind)| *kind);
             // It grows through the year; 40 days ago it took long, and 100 days ago half of it was gone for a day.
             let grown = rows + rows * (365 - day as u64) / 300;
-            let (count, seconds) = (if kind == "shrunk" { grown / 5 } else { grown + (day as u64 * 7919) % 97 * rows / 4000 }, if kind == "slow" { 190 } else { 20 + (day as u64 * 31) % 7 });
+            let (count, seconds) = (
+                if kind == "shrunk" { grown / 5 } else { grown + (day as u64 * 7919) % 97 * rows / 4000 },
+                if kind == "slow" { 190 } else { 20 + (day as u64 * 31) % 7 },
+            );
             let id = names::backup_id(at);
             let (begun, ended) = (at, at + SignedDuration::from_secs(seconds as i64));
             match kind {
                 "missed" => continue,
                 "failed" => {
-                    let _ = writeln!(history, r#"{{"started":"{begun}","finished":"{ended}","outcome":"failed","trigger":"schedule","step":"dump","error":"unreachable","message":"cannot connect to the server at db:5432: connection refused","steps":[["lock",0],["preflight",40],["dump",{}]]}}"#, seconds * 10);
+                    let _ = writeln!(
+                        history,
+                        r#"{{"started":"{begun}","finished":"{ended}","outcome":"failed","trigger":"schedule","step":"dump","error":"unreachable","message":"cannot connect to the server at db:5432: connection refused","steps":[["lock",0],["preflight",40],["dump",{}]]}}"#,
+                        seconds * 10
+                    );
                     continue;
                 }
                 _ => {
                     let proof = if kind == "unproven" { "sealed" } else { "proven" };
                     let outcome = if kind == "unproven" { "warned" } else { "done" };
-                    let warnings = if kind == "unproven" { r#","warnings":["the backup could not be judged on this machine: '/scratch' has 31.5 MB free, and the restored database would need about 106 MB"]"# } else { "" };
-                    let _ = writeln!(history, r#"{{"started":"{begun}","finished":"{ended}","outcome":"{outcome}","trigger":"schedule","backup":"{id}"{warnings},"rows":{count},"tables":42,"bytes":{},"steps":[["lock",0],["preflight",40],["dump",{}],["seal",90],["publish",10],["prove",{}],["prune",20],["report",0]],"proof":"{proof}"}}"#, count * 61, seconds * 400, seconds * 600);
+                    let warnings = if kind == "unproven" {
+                        r#","warnings":["the backup could not be judged on this machine: '/scratch' has 31.5 MB free, and the restored database would need about 106 MB"]"#
+                    } else {
+                        ""
+                    };
+                    let _ = writeln!(
+                        history,
+                        r#"{{"started":"{begun}","finished":"{ended}","outcome":"{outcome}","trigger":"schedule","backup":"{id}"{warnings},"rows":{count},"tables":42,"bytes":{},"steps":[["lock",0],["preflight",40],["dump",{}],["seal",90],["publish",10],["prove",{}],["prune",20],["report",0]],"proof":"{proof}"}}"#,
+                        count * 61,
+                        seconds * 400,
+                        seconds * 600
+                    );
                 }
             }
             let week = day % 7 == 0 && day < 35;
