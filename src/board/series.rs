@@ -59,6 +59,6 @@ fn median(samples: &[Sample], of: fn(&Sample) -> u64) -> Option<u64> {
 fn thinned(samples: Vec<Sample>) -> Vec<Sample> {
     let step = samples.len().div_ceil(MOST).max(1);
     let last = samples.len().saturating_sub(1);
-    let kept = |(place, sample): &(usize, Sample)| (last - place) % step == 0 || sample.bytes.1 || sample.rows.1 || sample.ms.1;
+    let kept = |(place, sample): &(usize, Sample)| (last - place).is_multiple_of(step) || sample.bytes.1 || sample.rows.1 || sample.ms.1;
     samples.into_iter().enumerate().filter(kept).map(|(_, sample)| sample).collect()
 }

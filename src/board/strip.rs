@@ -90,7 +90,7 @@ pub fn days(shelf: &Shelf, schedule: &Schedule, now: Timestamp) -> Vec<Day> {
             backups: standings.len() as u64,
             failed,
             bad: standings.contains(&Standing::Bad),
-            due: schedule.next_after(now).is_some_and(|next| within(next)) && date == today,
+            due: schedule.next_after(now).is_some_and(within) && date == today,
             note: runs.iter().find_map(|run| run.note.clone()),
         });
     }

@@ -141,7 +141,6 @@ fn a_waiting_sidecar_with_a_page_stays_small() {
     std::thread::sleep(Duration::from_secs(3));
     let status = std::fs::read_to_string(format!("/proc/{}/status", sidecar.pid())).unwrap();
     let held: u64 = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next()?.parse().ok()).unwrap();
-    println!("held: {held} kB");
     // The program of the tests is larger than the one that is shipped; docs/BENCHMARKS.md has the latter's number.
     assert!(held < 24 << 10, "{held} kB");
     stop(sidecar);
