@@ -4,6 +4,7 @@
 mod browser;
 mod client;
 mod hostile;
+mod load;
 mod progress;
 mod prometheus;
 mod sample;
