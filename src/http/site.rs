@@ -25,6 +25,9 @@ use std::time::{Duration, Instant};
 /// For how long what was read counts as the present.
 const CURRENT: Duration = Duration::from_secs(1);
 
+/// For how long nobody tries again after a disk did not answer: those who ask meanwhile are told so at once.
+const HUNG: Duration = Duration::from_secs(10);
+
 /// For how long the answer of a database does.
 const REACHED: Duration = Duration::from_secs(10);
 
@@ -114,7 +117,7 @@ pub struct Site {
     /// Signs of life.
     pub pulse: Arc<Pulse>,
     shelves: Arc<Mutex<Shelves>>,
-    now: tokio::sync::Mutex<Option<(Instant, Arc<Snapshot>)>>,
+    now: tokio::sync::Mutex<Option<(Instant, Result<Arc<Snapshot>, String>)>>,
     ready: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
 }
 
@@ -143,12 +146,12 @@ impl Site {
     }
 
     /// How things stand now.
-    pub(super) async fn snapshot(&self) -> Result<Arc<Snapshot>> {
+    pub(super) async fn snapshot(&self) -> Result<Arc<Snapshot>, String> {
         let mut now = self.now.lock().await;
-        if let Some((at, snapshot)) = &*now
-            && at.elapsed() < CURRENT
+        if let Some((at, known)) = &*now
+            && at.elapsed() < if known.is_ok() { CURRENT } else { HUNG }
         {
-            return Ok(snapshot.clone());
+            return known.clone();
         }
         let (repository, targets, shelves, voice) = (self.repository.clone(), self.targets.clone(), self.shelves.clone(), self.pulse.voice());
         let zone = self.zone.clone();
@@ -156,9 +159,9 @@ impl Site {
             let mut shelves = shelves.lock().unwrap_or_else(PoisonError::into_inner);
             Snapshot::new(shelves.board(&repository, &targets, voice, Timestamp::now()), zone)
         });
-        let snapshot = Arc::new(read.await?);
-        *now = Some((Instant::now(), snapshot.clone()));
-        Ok(snapshot)
+        let known = read.await.map(Arc::new).map_err(|error| error.to_string());
+        *now = Some((Instant::now(), known.clone()));
+        known
     }
 
     /// Whether storage and databases are reachable; if not, what is not, in words.
