@@ -71,7 +71,7 @@ fn a_run_of_another_process_is_shown_and_a_dead_one_is_not() {
     let stack = Stack::new(&cluster, 600_000);
     let sidecar = stack.waiting();
     stack.page().says(&["Yes: app can be restored as it was just now."]);
-    assert!(!stack.page().body.contains("A run is in progress"));
+    wait_until("the page shows no run", || !stack.page().body.contains("A run is in progress"));
     let watch = kluis(&["status", "--watch"]).keeping(&stack.repo).env("BACKUP_DRILL", "every-backup").start();
     let mut lines = kluis(&["status", "--watch", "--json"]).keeping(&stack.repo).env("BACKUP_DRILL", "every-backup").start();
     let mut backup = stack.backup().start();
