@@ -40,7 +40,9 @@ COPY --from=build --chmod=0755 /out/kluis /usr/local/bin/kluis
 RUN --mount=type=bind,from=build,source=/out,target=/mnt \
 	install -d -o postgres -g postgres -m 0700 /backups && install -d -m 1777 /scratch \
 	&& if [ -f /mnt/ca-certificates.crt ]; then install -D -m 0644 /mnt/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt; fi
-ENV BACKUP_DIR=/backups BACKUP_SCRATCH_DIR=/scratch/kluis SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+# Inside the container every visitor comes from elsewhere: the status page is at port 8080, and without BACKUP_HTTP_TOKEN it shows verdicts only.
+ENV BACKUP_DIR=/backups BACKUP_SCRATCH_DIR=/scratch/kluis SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt BACKUP_HTTP=0.0.0.0:8080
+EXPOSE 8080
 # The user postgres of the base; as a number, because then whoever starts the container can see that it is not root.
 USER 999:999
 WORKDIR /

@@ -21,6 +21,8 @@ pub enum Event<'a> {
         /// Rows.
         rows: u64,
     },
+    /// All rows of a table were moved.
+    Table,
     /// Something that the operator should know.
     Warning(&'a str),
 }

@@ -4,6 +4,8 @@
 
 #![cfg_attr(test, allow(clippy::unit_arg))]
 
+pub mod board;
+pub mod catalog;
 pub mod cli;
 pub mod compare;
 pub mod config;
@@ -12,10 +14,13 @@ pub mod drill;
 pub mod dump;
 pub mod error;
 pub mod events;
+pub mod http;
 pub mod log;
 pub mod manifest;
+pub mod metrics;
 pub mod notes;
 pub mod notify;
+pub mod page;
 pub mod postgres;
 pub mod preflight;
 pub mod proof;

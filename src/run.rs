@@ -2,6 +2,8 @@
 //! It owns the order, the history line and what is a failure; each step is somebody else's.
 //! Invariant: whatever happens, earlier backups stay untouched until a new one is published, and the history tells of the run.
 
+mod told;
+
 use crate::config::{Drill, Target};
 use crate::drill;
 use crate::dump::{self, dump};
@@ -22,6 +24,7 @@ use crate::retention::Plan;
 use crate::stop::Stop;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
+use told::Told;
 
 /// What a run works with.
 pub struct Context<'a> {
@@ -70,6 +73,8 @@ pub fn run(context: &Context<'_>, stop: &Stop, observer: &dyn Observer) -> Resul
             return Err(error);
         }
     };
+    let told = Told::new(observer, &folder, &lock, context.trigger, context.started);
+    clock.observer = &told;
     match attempt(context, &folder, &lock, &mut clock, stop) {
         Ok(mut done) => {
             clock.step("report");

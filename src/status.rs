@@ -35,6 +35,56 @@ impl State {
             State::Stale => "stale",
         }
     }
+
+    /// How bad it is: 0 is good.
+    pub fn severity(self) -> u8 {
+        match self {
+            State::Fresh => 0,
+            State::Starting => 1,
+            State::Stale => 2,
+        }
+    }
+}
+
+/// On what ground a target stands as it does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ground {
+    /// A backup that counts is young enough.
+    YoungEnough,
+    /// There was no run yet.
+    NoRun,
+    /// There was a run, and there is no backup to rely on.
+    NoBackup,
+    /// There are backups, and none of them is proven.
+    NoneProven,
+    /// The newest backup that counts is too old.
+    TooOld,
+    /// A drill was due and left no proof.
+    DrillOverdue,
+    /// What there is cannot be read.
+    Unreadable,
+}
+
+/// What the judgement has to know of a backup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Its name.
+    pub id: String,
+    /// When its run began.
+    pub at: Timestamp,
+    /// Whether its manifest is understood.
+    pub understood: bool,
+    /// Whether its latest proof says that it is wrong.
+    pub bad: bool,
+    /// Whether a drill has proven it.
+    pub proven: bool,
+}
+
+impl From<&Backup> for Known {
+    fn from(backup: &Backup) -> Known {
+        Known { id: backup.id.clone(), at: backup.at(), understood: backup.manifest.is_ok(), bad: backup.is_bad(), proven: backup.is_proven() }
+    }
 }
 
 /// A backup, in short.
@@ -53,6 +103,12 @@ pub struct View {
     pub target: String,
     /// How it stands.
     pub state: State,
+    /// On what ground.
+    #[serde(skip)]
+    pub ground: Ground,
+    /// The newest backup that counts, on which the state rests.
+    #[serde(skip)]
+    pub counting: Option<Point>,
     /// Why, in a sentence without a full stop.
     pub why: String,
     /// The oldest that the newest backup may get, in seconds.
@@ -88,20 +144,27 @@ pub fn read(folder: &TargetFolder, settings: &Settings, now: Timestamp) -> Resul
 
 /// Judges a target by what is in its folder.
 pub fn view(target: &str, listing: &Listing, history: &[Entry], settings: &Settings, now: Timestamp) -> View {
-    let point = |backup: &Backup| Point { id: backup.id.clone(), at: backup.at() };
-    let usable: Vec<&Backup> = listing.backups.iter().filter(|backup| backup.manifest.is_ok() && !backup.is_bad()).collect();
-    // A backup from the future says that a clock was wrong, and nothing about today.
-    let (dated, ahead): (Vec<&Backup>, Vec<&Backup>) = usable.iter().partition(|backup| backup.at() <= now + SLACK);
-    let newest = dated.last().copied();
-    let newest_proven = dated.iter().rev().copied().find(|backup| backup.is_proven());
+    let known: Vec<Known> = listing.backups.iter().map(Known::from).collect();
     let last_run = history.iter().rev().find(|run| run.outcome != Outcome::Skipped).cloned();
-    let (state, counting, why) = judge(newest, newest_proven, last_run.as_ref(), settings, now);
+    let running = listing.leftovers.iter().any(|name| name.starts_with(crate::repository::names::STAGING));
+    judgement(target, &known, last_run, running, settings, now)
+}
+
+/// Judges a target by its backups, oldest first, and the last run that was not skipped.
+pub fn judgement(target: &str, known: &[Known], last_run: Option<Entry>, running: bool, settings: &Settings, now: Timestamp) -> View {
+    let point = |backup: &Known| Point { id: backup.id.clone(), at: backup.at };
+    let usable: Vec<&Known> = known.iter().filter(|backup| backup.understood && !backup.bad).collect();
+    // A backup from the future says that a clock was wrong, and nothing about today.
+    let (dated, ahead): (Vec<&Known>, Vec<&Known>) = usable.iter().partition(|backup| backup.at <= now + SLACK);
+    let newest = dated.last().copied();
+    let newest_proven = dated.iter().rev().copied().find(|backup| backup.proven);
+    let (state, ground, counting, why) = judge(newest, newest_proven, last_run.as_ref(), settings, now);
 
     let mut remarks = Vec::new();
     if let Some(run) = last_run.as_ref().filter(|run| run.outcome == Outcome::Failed && state != State::Stale) {
         remarks.push(format!("the last run failed: {}", run.message.as_deref().unwrap_or("unknown")));
     }
-    if let Some(bad) = listing.backups.last().filter(|backup| backup.is_bad()) {
+    if let Some(bad) = known.last().filter(|backup| backup.bad) {
         remarks.push(format!("the newest backup, {}, is BAD: do not rely on it", bad.id));
     }
     if let Some(ahead) = ahead.last() {
@@ -115,33 +178,35 @@ pub fn view(target: &str, listing: &Listing, history: &[Entry], settings: &Setti
     View {
         target: target.to_owned(),
         state,
+        ground,
+        counting: counting.map(point),
         why,
         max_age_s: settings.max_age.as_secs(),
         age_s: counting.map(|backup| age(backup, now).as_secs()),
         newest: newest.map(point),
         newest_proven: newest_proven.map(point),
         oldest: usable.first().copied().map(point),
-        backups: listing.backups.len() as u64,
-        proven: listing.backups.iter().filter(|backup| backup.is_proven()).count() as u64,
-        running: listing.leftovers.iter().any(|name| name.starts_with(crate::repository::names::STAGING)),
+        backups: known.len() as u64,
+        proven: known.iter().filter(|backup| backup.proven).count() as u64,
+        running,
         last_run,
         next_run: settings.schedule.next_after(now),
         remarks,
     }
 }
 
-fn age(backup: &Backup, now: Timestamp) -> SignedDuration {
-    now.duration_since(backup.at()).max(SignedDuration::ZERO)
+fn age(backup: &Known, now: Timestamp) -> SignedDuration {
+    now.duration_since(backup.at).max(SignedDuration::ZERO)
 }
 
-/// The state, the backup that it rests on, and why.
+/// The state, its ground, the backup that it rests on, and why.
 fn judge<'a>(
-    newest: Option<&'a Backup>,
-    newest_proven: Option<&'a Backup>,
+    newest: Option<&'a Known>,
+    newest_proven: Option<&'a Known>,
     last_run: Option<&Entry>,
     settings: &Settings,
     now: Timestamp,
-) -> (State, Option<&'a Backup>, String) {
+) -> (State, Ground, Option<&'a Known>, String) {
     let failed = last_run.filter(|run| run.outcome == Outcome::Failed);
     let because = failed.map_or_else(String::new, |run| format!("; the last run failed: {}", run.message.as_deref().unwrap_or("unknown")));
     let max_age = SignedDuration::try_from(settings.max_age).unwrap_or(SignedDuration::MAX);
@@ -151,9 +216,11 @@ fn judge<'a>(
     };
     let Some(backup) = counting else {
         return match (newest, last_run) {
-            (Some(newest), _) => (State::Stale, None, format!("no backup is proven; the newest is {}: kluis drill says why{because}", newest.id)),
-            (None, None) => (State::Starting, None, "no backup yet, and no run".to_owned()),
-            (None, Some(_)) => (State::Stale, None, format!("no backup{because}")),
+            (Some(newest), _) => {
+                (State::Stale, Ground::NoneProven, None, format!("no backup is proven; the newest is {}: kluis drill says why{because}", newest.id))
+            }
+            (None, None) => (State::Starting, Ground::NoRun, None, "no backup yet, and no run".to_owned()),
+            (None, Some(_)) => (State::Stale, Ground::NoBackup, None, format!("no backup{because}")),
         };
     };
     let old = age(backup, now);
@@ -161,22 +228,22 @@ fn judge<'a>(
     let what = if matches!(settings.drill, Drill::EveryBackup) { "newest proven backup" } else { "newest backup" };
     let fact = format!("the {what} was made {} ({}), and may be {limit} old", format_age(old), backup.id);
     if old > max_age {
-        return (State::Stale, Some(backup), format!("{fact}{because}"));
+        return (State::Stale, Ground::TooOld, Some(backup), format!("{fact}{because}"));
     }
     match proof_is_overdue(newest_proven, settings, now) {
-        Some(overdue) => (State::Stale, Some(backup), overdue),
-        None => (State::Fresh, Some(backup), fact),
+        Some(overdue) => (State::Stale, Ground::DrillOverdue, Some(backup), overdue),
+        None => (State::Fresh, Ground::YoungEnough, Some(backup), fact),
     }
 }
 
 /// Where drills have a schedule of their own: whether the last one that was due left its proof. It had to find a backup that was fresh then, and
 /// had as long as a run may take.
-fn proof_is_overdue(newest_proven: Option<&Backup>, settings: &Settings, now: Timestamp) -> Option<String> {
+fn proof_is_overdue(newest_proven: Option<&Known>, settings: &Settings, now: Timestamp) -> Option<String> {
     let Drill::Cron(schedule) = &settings.drill else { return None };
     let patience = SignedDuration::try_from(settings.deadline).ok()?;
     let max_age = SignedDuration::try_from(settings.max_age).ok()?;
     let due = schedule.last_at_or_before(now.checked_sub(patience).ok()?)?;
-    let proven = newest_proven.map(Backup::at);
+    let proven = newest_proven.map(|backup| backup.at);
     if proven.is_some_and(|at| at >= due.checked_sub(max_age).unwrap_or(Timestamp::MIN)) {
         return None;
     }

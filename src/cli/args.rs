@@ -100,7 +100,7 @@ pub enum Command {
     Unpin(One),
     /// Tell whether the backups are fresh: the health check
     #[command(after_long_help = help::STATUS)]
-    Status,
+    Status(Status),
     /// See whether messages arrive where BACKUP_NOTIFY says
     #[command(after_long_help = help::NOTIFY)]
     Notify(Notify),
@@ -136,6 +136,14 @@ pub struct Backup {
     /// How hard to compress: fast, small or smallest [default: BACKUP_COMPRESSION, else fast]
     #[arg(long, value_name = "HOW")]
     pub compression: Option<String>,
+}
+
+/// `kluis status`
+#[derive(Debug, Args)]
+pub struct Status {
+    /// Go on telling, and how far a run in progress is, until a signal ends it
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// A backup.

@@ -28,8 +28,11 @@ A run that failed is tried again: within seconds where the database was not ther
 
 The log goes to stderr and to BACKUP_LOG (log/kluis.log in the repository unless told otherwise; a file a day, kept for 30 days). The first SIGTERM or SIGINT stops the current run cleanly, the second ends the process at once. As process 1 of a container it reaps orphans.
 
+With BACKUP_HTTP it answers with a status page, metrics for Prometheus, JSON, and verdicts for health checks (/healthz, /readyz, /fresh), read-only. Without BACKUP_HTTP_TOKEN only verdicts are told to other machines.
+
 Examples:
   kluis serve
+  BACKUP_HTTP=127.0.0.1:8080 kluis serve
   BACKUP_SCHEDULE='30 2 * * *' BACKUP_TIMEZONE=Europe/Amsterdam kluis serve
 
 Exit codes: 0 stopped by a signal, 2 configuration, 14 the repository cannot be used";
@@ -41,8 +44,9 @@ It asks nothing of the database. Being overdue outranks the result of the last r
 Examples:
   kluis status
   kluis status --target shop --json
+  kluis status --watch                goes on, with how far a run is, until Ctrl-C
 
-Exit codes: 0 every target is fresh, 4 one is stale or has no backup yet, 14 the repository cannot be read";
+Exit codes: 0 every target is fresh, 4 one is stale or has no backup yet, 14 the repository cannot be read; with --watch 130";
 
 pub(super) const NOTIFY: &str = "\
 BACKUP_NOTIFY holds the URLs of those who are told when a backup fails, when backups succeed again, when a proof finds a backup bad, when backups are overdue, and when rows vanish; BACKUP_NOTIFY_ON chooses among these and `success`. \

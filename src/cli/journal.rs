@@ -211,7 +211,7 @@ impl Observer for RunLog<'_> {
                 self.rows.fetch_add(*rows, Ordering::Relaxed);
             }
             // Warnings stand in the run's result as well, and are told with it.
-            Event::Total { .. } | Event::Warning(_) => {}
+            Event::Total { .. } | Event::Table | Event::Warning(_) => {}
         }
     }
 }

@@ -204,7 +204,7 @@ fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
         Command::Prune(arguments) => prune::run(context, arguments),
         Command::Pin(arguments) => pin::pin(context, arguments),
         Command::Unpin(arguments) => pin::unpin(context, arguments),
-        Command::Status => status::run(context),
+        Command::Status(arguments) => status::run(context, arguments),
         Command::Notify(arguments) => notify::run(context, arguments),
         Command::Doctor => doctor::run(context),
         Command::Config => configuration::run(context),

@@ -45,6 +45,11 @@ impl Output {
         Output { json: global.json, quiet: global.quiet, stdout_colour: wanted(io::stdout().is_terminal()), stderr_colour: wanted(io::stderr().is_terminal()) }
     }
 
+    /// Whether what stands on stdout can be drawn over.
+    pub fn redraws(&self) -> bool {
+        io::stdout().is_terminal() && Process.var("TERM").is_none_or(|term| term != "dumb")
+    }
+
     /// Text for stdout in a style, if stdout shows styles.
     pub fn paint(&self, style: Style, text: &str) -> String {
         if self.stdout_colour { format!("{style}{text}{style:#}") } else { text.to_owned() }

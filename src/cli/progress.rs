@@ -132,7 +132,7 @@ impl Observer for Progress {
             Event::Total { bytes, .. } => self.total(*bytes),
             Event::Moved { bytes, .. } => self.moved(*bytes),
             // The commands print warnings with their results, where they are not lost under a bar.
-            Event::Warning(_) => {}
+            Event::Table | Event::Warning(_) => {}
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::daemon::{self, Ended, Job, Trigger, Work, World};
 use crate::drill;
 use crate::error::{Error, Result};
 use crate::events::Silent;
+use crate::http::{Pulse, Server, Site, Watched};
 use crate::log::{Level, Line};
 use crate::manifest::Proof;
 use crate::notify::Post;
@@ -42,9 +43,11 @@ pub fn run(context: &Context) -> Result<End> {
     let repository = Repository::open_for_writing(&config.common.dir)?;
     let journal = Arc::new(Journal::of_daemon(&config.common));
     let watch = Watch::new()?;
+    let pulse: Arc<Pulse> = Arc::default();
     let post = notify::open(&context.flags, &config, &repository, &journal);
-    let sidecar = Sidecar { journal, watch, places: places(&config.common), repository, config: &config, post };
+    let sidecar = Sidecar { journal, watch, places: places(&config.common), repository, pulse, config: &config, post };
     sidecar.begin()?;
+    let _server = sidecar.answer();
     let jobs: Vec<Job> = config.targets.iter().map(job).collect();
     let mut real = Real(&sidecar);
     daemon::serve(&jobs, &mut real);
@@ -70,6 +73,7 @@ struct Sidecar<'a> {
     journal: Arc<Journal>,
     watch: Watch,
     post: Post,
+    pulse: Arc<Pulse>,
 }
 
 impl Sidecar<'_> {
@@ -108,6 +112,28 @@ impl Sidecar<'_> {
             self.tell(level, "target", Some(&target.name), message);
         }
         Ok(())
+    }
+
+    /// Starts the HTTP server, where one is wanted. Backups matter more than being seen: without it the sidecar goes on, and the log says so.
+    fn answer(&self) -> Option<Server> {
+        let common = &self.config.common;
+        let address = common.http?;
+        let watched = |target: &Target| Watched { name: target.name.clone(), settings: target.settings.clone(), connection: Some(target.connection.clone()) };
+        let targets = self.config.targets.iter().map(watched).collect();
+        let mut site = Site::new(self.repository.clone(), targets, common.time_zone.clone(), self.pulse.clone());
+        (site.language, site.token, site.receivers) = (common.lang, common.http_token.clone(), common.notify.receivers.clone());
+        let open = site.token.is_none() && !address.ip().is_loopback();
+        match Server::listen(address, site) {
+            Ok(server) => {
+                let remark = if open { "; BACKUP_HTTP_TOKEN is not set, so other machines see no more than verdicts" } else { "" };
+                self.tell(Level::Info, "http", None, format!("the status page is at {}{remark}", server.address()));
+                Some(server)
+            }
+            Err(error) => {
+                self.tell(Level::Error, "http-failed", None, format!("there is no status page: {}", chain(&error)));
+                None
+            }
+        }
     }
 
     fn backup(&self, target: &Target, trigger: Trigger) -> Ended {
@@ -190,6 +216,7 @@ struct Real<'a>(&'a Sidecar<'a>);
 
 impl World for Real<'_> {
     fn now(&mut self) -> Timestamp {
+        self.0.pulse.beat();
         Timestamp::now()
     }
 
@@ -200,6 +227,7 @@ impl World for Real<'_> {
     fn wait(&mut self, at: Timestamp) {
         // By the wall clock at each tick, because it may be set while we wait.
         while !self.stopped() {
+            self.0.pulse.beat();
             let left = at.duration_since(Timestamp::now());
             if left <= SignedDuration::ZERO {
                 return;
@@ -224,6 +252,7 @@ impl World for Real<'_> {
 
     fn carry_out(&mut self, target: usize, work: Work, trigger: Trigger) -> Ended {
         let target = &self.0.config.targets[target];
+        self.0.pulse.busy(target.settings.deadline);
         match work {
             Work::Backup => self.0.backup(target, trigger),
             Work::Drill => self.0.drill(target),

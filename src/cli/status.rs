@@ -1,57 +1,129 @@
 //! `kluis status`: how each target stands. The health check of the container.
 //! It owns the words and the exit code; it leaves the judgement to `crate::status`.
-//! Invariant: exit code 0 says that every target is fresh, and nothing else does.
+//! Invariant: exit code 0 says that every target is fresh, and nothing else does; but for `--watch`, which says nothing by its exit code.
 
 use super::output::{BOLD, GREEN, Output, RED, YELLOW};
 use super::text::{Cell, clean, count, time};
-use super::{Context, End};
+use super::watch::Watch;
+use super::{Context, End, args};
 use crate::config::RepositoryConfig;
 use crate::error::{Error, Kind, Result};
 use crate::notify::{self, Standing};
-use crate::repository::Repository;
 use crate::repository::history::{Entry, Outcome};
+use crate::repository::progress::{self, Progress};
+use crate::repository::{Repository, TargetFolder};
 use crate::status::{self, State, View};
-use crate::units::{format_age, format_duration};
+use crate::units::{format_age, format_bytes, format_count, format_duration};
 use jiff::Timestamp;
 use serde::Serialize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// What `kluis status --json` prints.
+/// How often `--watch` looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// How often it says the same again where nothing can be redrawn.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// What `kluis status --json` prints; with `--watch`, one in a line whenever something changed.
 #[derive(Debug, Serialize)]
 struct Report {
     /// `fresh` where all targets are; else the state of the worst.
     state: State,
-    targets: Vec<View>,
+    targets: Vec<Target>,
     /// Whether those who are to be told can be told. It is no part of the verdict.
     notify: Vec<Standing>,
 }
 
-/// Runs the command.
-pub fn run(context: &Context) -> Result<End> {
-    let (config, output) = (context.repository_config()?, &context.output);
-    let repository = Repository::open(&config.common.dir)?;
-    let now = Timestamp::now();
-    let names = names(&config, &repository)?;
-    let targets = names.iter().map(|name| status::read(&repository.target(name), config.settings_of(name), now)).collect::<Result<Vec<View>>>()?;
-    let worst = targets.iter().map(|view| view.state).max_by_key(|state| severity(*state)).unwrap_or(State::Starting);
-    let notify = notify::standings(&repository, &config.common.notify.receivers);
-    if output.json {
-        output.json(&Report { state: worst, targets, notify })?;
-    } else {
-        let mut text: Vec<String> = targets.iter().map(|view| text(output, &config, view, now)).collect();
-        let silent: String = notify.iter().filter(|standing| standing.failures_in_a_row > 0).map(|standing| silent(output, standing, now)).collect();
-        text.extend(Some(silent).filter(|silent| !silent.is_empty()));
-        output.print(&text.join("\n"))?;
-    }
-    Ok(if worst == State::Fresh { End::Done } else { End::Failed(Kind::Stale) })
+/// One target.
+#[derive(Debug, Serialize)]
+struct Target {
+    #[serde(flatten)]
+    view: View,
+    /// How far a run in progress is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<Progress>,
 }
 
-fn severity(state: State) -> u8 {
-    match state {
-        State::Fresh => 0,
-        State::Starting => 1,
-        State::Stale => 2,
+/// Runs the command.
+pub fn run(context: &Context, arguments: &args::Status) -> Result<End> {
+    let (config, output) = (context.repository_config()?, &context.output);
+    let repository = Repository::open(&config.common.dir)?;
+    if arguments.watch {
+        return watch(&config, &repository, output);
     }
+    let now = Timestamp::now();
+    let report = read(&config, &repository, now)?;
+    if output.json {
+        output.json(&report)?;
+    } else {
+        output.print(&whole(output, &config, &report, now))?;
+    }
+    Ok(if report.state == State::Fresh { End::Done } else { End::Failed(Kind::Stale) })
+}
+
+fn read(config: &RepositoryConfig, repository: &Repository, now: Timestamp) -> Result<Report> {
+    let look = |name: &String| {
+        let folder = repository.target(name);
+        let view = status::read(&folder, config.settings_of(name), now)?;
+        Ok(Target { view, progress: progress_of(&folder) })
+    };
+    let targets = names(config, repository)?.iter().map(look).collect::<Result<Vec<Target>>>()?;
+    let state = targets.iter().map(|target| target.view.state).max_by_key(|state| state.severity()).unwrap_or(State::Starting);
+    let notify = notify::standings(repository, &config.common.notify.receivers);
+    Ok(Report { state, targets, notify })
+}
+
+/// Progress that cannot be read is no reason to say nothing of the backups.
+fn progress_of(folder: &TargetFolder) -> Option<Progress> {
+    progress::read(folder).ok().flatten()
+}
+
+/// Tells how things stand and how far runs are, until a signal comes. On a terminal it draws over what it drew before; elsewhere a line for each target
+/// whenever something changed. Whole folders are read when a run begins or ends, and once a minute; in between only its progress is.
+fn watch(config: &RepositoryConfig, repository: &Repository, output: &Output) -> Result<End> {
+    let signals = Watch::new()?;
+    let redraw = output.redraws();
+    let mut report = read(config, repository, Timestamp::now())?;
+    let (mut read_at, mut said_at, mut said) = (Instant::now(), Instant::now(), String::new());
+    if redraw && !output.json {
+        output.print("\x1b[2J")?;
+    }
+    loop {
+        let now = Timestamp::now();
+        let found: Vec<Option<Progress>> = report.targets.iter().map(|target| progress_of(&repository.target(&target.view.target))).collect();
+        let turned = report.targets.iter().zip(&found).any(|(target, found)| target.progress.is_some() != found.is_some());
+        if turned || read_at.elapsed() >= REMIND {
+            report = read(config, repository, now)?;
+            read_at = Instant::now();
+        } else {
+            report.targets.iter_mut().zip(found).for_each(|(target, found)| target.progress = found);
+        }
+        let text = if output.json {
+            format!("{}\n", serde_json::to_string(&report).unwrap_or_default())
+        } else if redraw {
+            whole(output, config, &report, now)
+        } else {
+            report.targets.iter().map(|target| line(target, now)).collect()
+        };
+        if redraw && !output.json {
+            output.print(&over(&text))?;
+        } else if text != said || said_at.elapsed() >= REMIND {
+            output.print(&text)?;
+            (said, said_at) = (text, Instant::now());
+        }
+        let until = Instant::now() + EVERY;
+        while Instant::now() < until {
+            if signals.signal().is_some() {
+                return Ok(End::Failed(Kind::Interrupted));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// The text drawn from the top of the screen over what stood there. Lines that do not fit wrap, and nothing has to be counted.
+fn over(text: &str) -> String {
+    format!("\x1b[H{}\x1b[J", text.replace('\n', "\x1b[K\n"))
 }
 
 /// The targets that must be fresh: the chosen one, or those of the configuration. Where that names none, all that the repository holds.
@@ -70,8 +142,15 @@ fn names(config: &RepositoryConfig, repository: &Repository) -> Result<Vec<Strin
     Ok(names)
 }
 
-fn text(output: &Output, config: &RepositoryConfig, view: &View, now: Timestamp) -> String {
-    let zone = &config.common.time_zone;
+fn whole(output: &Output, config: &RepositoryConfig, report: &Report, now: Timestamp) -> String {
+    let mut parts: Vec<String> = report.targets.iter().map(|target| text(output, config, target, now)).collect();
+    let silent: String = report.notify.iter().filter(|standing| standing.failures_in_a_row > 0).map(|standing| silent(output, standing, now)).collect();
+    parts.extend(Some(silent).filter(|silent| !silent.is_empty()));
+    parts.join("\n")
+}
+
+fn text(output: &Output, config: &RepositoryConfig, target: &Target, now: Timestamp) -> String {
+    let (view, zone) = (&target.view, &config.common.time_zone);
     let style = match view.state {
         State::Fresh => GREEN,
         State::Starting => YELLOW,
@@ -80,7 +159,9 @@ fn text(output: &Output, config: &RepositoryConfig, view: &View, now: Timestamp)
     let mut text = format!("{} {}: {}\n", output.paint(BOLD, &clean(&view.target)), output.paint(style, view.state.word()), clean(&view.why));
     let mut rows = Vec::new();
     let mut row = |name: &str, value: String| rows.push(vec![Cell::from(name), Cell::from(value)]);
-    if view.running {
+    if let Some(progress) = &target.progress {
+        row("now", progress_line(progress, now));
+    } else if view.running {
         row("now", "a run is in progress, or one has died and the next sweeps".to_owned());
     }
     row("last run", view.last_run.as_ref().map_or_else(|| "none yet".to_owned(), |run| format!("{}, {}", time(run.started, zone), outcome(run))));
@@ -99,6 +180,33 @@ fn silent(output: &Output, standing: &Standing, now: Timestamp) -> String {
     let last = standing.last_failure.map_or_else(String::new, |at| format!(", the last one {}", format_age(now.duration_since(at))));
     let (times, why) = (count(standing.failures_in_a_row.into(), "attempt"), clean(standing.last_reason.as_deref().unwrap_or("unknown")));
     format!("{} {} {} cannot be told: {why} ({times}{last})\n", output.paint(YELLOW, "!"), standing.kind, clean(&standing.host))
+}
+
+/// A target in one line, for a log or a pipe.
+fn line(target: &Target, now: Timestamp) -> String {
+    let what = match &target.progress {
+        Some(progress) => progress_line(progress, now),
+        None => target.view.last_run.as_ref().map_or_else(|| "no run yet".to_owned(), |run| format!("last run {}", outcome(run))),
+    };
+    format!("{} {}: {}\n", clean(&target.view.target), target.view.state.word(), clean(&what))
+}
+
+/// `dump, 42 % of 9.70 GB, 31 of 42 tables, 11,800,000 rows, 45.6 MB/s, about 2 min 02 s left`
+fn progress_line(progress: &Progress, now: Timestamp) -> String {
+    let mut parts = vec![progress.part.as_ref().map_or_else(|| progress.step.clone(), |part| format!("{}: {part}", progress.step))];
+    if let Some(fraction) = progress.fraction() {
+        parts.push(format!("{} % of {}", (fraction * 100.0) as u64, format_bytes(progress.bytes_total)));
+    }
+    if progress.tables > 0 && progress.tables_total > 0 {
+        parts.push(format!("{} of {}", format_count(progress.tables), count(progress.tables_total, "table")));
+    }
+    if progress.rows > 0 {
+        parts.push(count(progress.rows, "row"));
+    }
+    parts.extend(progress.rate().filter(|rate| *rate > 0).map(|rate| format!("{}/s", format_bytes(rate))));
+    parts.extend(progress.seconds_left().map(|left| format!("about {} left", format_duration(Duration::from_secs(left)))));
+    let since = Duration::try_from(now.duration_since(progress.started)).unwrap_or_default();
+    format!("{}; begun {} ago ({})", parts.join(", "), format_duration(Duration::from_secs(since.as_secs())), progress.trigger)
 }
 
 fn outcome(run: &Entry) -> String {

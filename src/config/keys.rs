@@ -143,6 +143,25 @@ pub(super) static NOTIFY_ON: Key = Key {
 pub(super) static NOTIFY_SECRET: Key =
     Key { secret: true, ..Key::process("BACKUP_NOTIFY_SECRET", "notify_secret", "the key that webhooks are signed with", "", "one line of text") };
 
+pub(super) static HTTP: Key = Key::process(
+    "BACKUP_HTTP",
+    "http",
+    "where `kluis serve` answers with its status page, metrics and health",
+    "off",
+    "an address and a port such as 127.0.0.1:8080, or off",
+);
+pub(super) static HTTP_TOKEN: Key = Key {
+    secret: true,
+    ..Key::process(
+        "BACKUP_HTTP_TOKEN",
+        "http_token",
+        "the word that opens the status page and metrics; without it they are for this machine only",
+        "",
+        "16 or more letters, digits and signs without a space",
+    )
+};
+pub(super) static LANG: Key = Key::process("BACKUP_LANG", "lang", "the language of the status page; auto: the browser's", "auto", "en, nl or auto");
+
 pub(super) static TARGET: Key = Key {
     flag: Some("--target"),
     toml: None,
@@ -290,6 +309,9 @@ pub static ALL: &[&Key] = &[
     &NOTIFY,
     &NOTIFY_ON,
     &NOTIFY_SECRET,
+    &HTTP,
+    &HTTP_TOKEN,
+    &LANG,
 ];
 
 /// The setting of that name.

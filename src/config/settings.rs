@@ -99,12 +99,36 @@ impl Reader<'_> {
         let zone = self.setting(all, &keys::TIMEZONE, keys::TIMEZONE.default, value::time_zone);
         let log_format = self.setting(all, &keys::LOG_FORMAT, keys::LOG_FORMAT.default, value::log_format);
         let log = self.log(dir.as_ref().map(|(dir, _)| dir.as_path()));
+        let http = self.setting(all, &keys::HTTP, keys::HTTP.default, value::listen);
+        let http_token = self.get(&keys::HTTP_TOKEN, None, |typed| value::token(&keys::HTTP_TOKEN, &typed.text));
+        let lang = self.setting(all, &keys::LANG, keys::LANG.default, value::language);
+        let http_token = match http_token {
+            Err(Bad) => None,
+            Ok(found) => {
+                let (token, origin) = found.map_or((None, Origin::Default), |(token, typed)| (Some(token), typed.origin));
+                self.note(None, &keys::HTTP_TOKEN, if token.is_some() { "***" } else { "" }, &origin);
+                Some(token)
+            }
+        };
         let notify = self.notify();
         let (time_zone, time_zone_name) = zone?;
         // An empty or relative entry means the working directory: no place to take programs from.
         let path = self.source.var("PATH").map(|path| std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()).unwrap_or_default();
         let (dir, scratch_dir) = (dir?.0, scratch?.0);
-        Some(Common { dir, pg_bin: pg_bin?, path, scratch_dir, log: log?, log_format: log_format?, time_zone, time_zone_name, notify: notify? })
+        Some(Common {
+            dir,
+            pg_bin: pg_bin?,
+            path,
+            scratch_dir,
+            log: log?,
+            log_format: log_format?,
+            http: http?,
+            http_token: http_token?,
+            lang: lang?,
+            time_zone,
+            time_zone_name,
+            notify: notify?,
+        })
     }
 
     /// Who is told. Their URLs are secrets: only kind and host are noted.

@@ -2,6 +2,7 @@
 //! They own nothing but their fields, and leave reading and refusing to the rest of `config`.
 //! Every value is complete and within its limits: there is no "not set" but where that is an answer of its own.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -82,6 +83,12 @@ pub struct Common {
     pub log: LogTarget,
     /// How log lines are written.
     pub log_format: LogFormat,
+    /// Where the status page and the rest of HTTP is served; nothing: nowhere.
+    pub http: Option<SocketAddr>,
+    /// The word that opens it.
+    pub http_token: Option<Secret>,
+    /// Its language; nothing: the browser's.
+    pub lang: Option<Language>,
     /// The time zone of schedules, retention and printed times.
     pub time_zone: TimeZone,
     /// Its IANA name.
@@ -99,6 +106,15 @@ pub struct Notify {
     pub events: Vec<&'static str>,
     /// What webhooks are signed with.
     pub secret: Option<Secret>,
+}
+
+/// A language that people are addressed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// English.
+    English,
+    /// Dutch.
+    Dutch,
 }
 
 /// A database to back up.

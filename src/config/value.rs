@@ -3,6 +3,7 @@
 //! Pure but for the time zone database. A rule refuses what it does not understand; it never guesses.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -10,8 +11,9 @@ use jiff::tz::TimeZone;
 use super::keys::Key;
 use super::problem::{Fault, is_connection_string, is_presentable, quoted};
 use super::suggest;
-use super::types::{Compression, Drill, LogFormat};
+use super::types::{Compression, Drill, Language, LogFormat};
 use crate::error::Error;
+use crate::postgres::connection::Secret;
 use crate::receiver::{self, EVENTS, Receiver};
 use crate::schedule::Schedule;
 use crate::units;
@@ -80,6 +82,36 @@ pub(super) fn compression(key: &Key, text: &str) -> Parsed<Compression> {
 
 pub(super) fn log_format(key: &Key, text: &str) -> Parsed<LogFormat> {
     word(key, text, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
+}
+
+pub(super) fn language(key: &Key, text: &str) -> Parsed<Option<Language>> {
+    word(key, text, &[("auto", None), ("en", Some(Language::English)), ("nl", Some(Language::Dutch))])
+}
+
+/// Where to listen: an address and a port. Nothing: nowhere.
+pub(super) fn listen(key: &Key, text: &str) -> Parsed<Option<SocketAddr>> {
+    if text == "off" {
+        return Ok(None);
+    }
+    // A name could stand for several addresses, and for another one tomorrow.
+    match text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}")).as_deref().unwrap_or(text).parse::<SocketAddr>() {
+        Ok(address) => Ok(Some(address)),
+        Err(_) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Err(Fault::new(format!("{} is a port without an address", quoted(text)), format!("write 127.0.0.1:{text}, or 0.0.0.0:{text} for every address")))
+        }
+        Err(_) => Err(fault(key, format!("{} is not an address with a port", quoted(text)))),
+    }
+}
+
+/// A word that nobody guesses and that every client can send in a header.
+pub(super) fn token(key: &Key, text: &str) -> Parsed<Secret> {
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(fault(key, "the value (not shown) has a space in it, or something that is not ASCII"));
+    }
+    if text.len() < 16 {
+        return Err(Fault::new("the value (not shown) is shorter than 16 characters", "make one: openssl rand -hex 24"));
+    }
+    Ok(Secret::from(text.to_owned()))
 }
 
 pub(super) fn schedule(key: &Key, text: &str, zone: &TimeZone) -> Parsed<Schedule> {

@@ -51,6 +51,8 @@ struct Work<'a> {
     /// Items whose table somebody waits to lock exclusively: the coordinator, which holds the lock already, reads them.
     contended: Mutex<Vec<usize>>,
     digests: Vec<Mutex<(Digest, u64)>>,
+    /// For each table, the items that are not done yet.
+    left: Vec<AtomicUsize>,
     headers: Vec<String>,
 }
 
@@ -81,6 +83,10 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         tables.push(entry(table, special.condition.as_ref(), Mover::PgDump));
     }
     items.sort_by_key(|item| std::cmp::Reverse(item.bytes));
+    let left: Vec<AtomicUsize> = tables.iter().map(|_| AtomicUsize::new(0)).collect();
+    for item in &items {
+        left[item.table].fetch_add(1, Ordering::Relaxed);
+    }
     let work = Work {
         job,
         writer,
@@ -89,6 +95,7 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         next: AtomicUsize::new(0),
         contended: Mutex::default(),
         digests: tables.iter().map(|_| Mutex::default()).collect(),
+        left,
         items,
         headers,
     };
@@ -274,6 +281,10 @@ impl<'a> Mill<'a> {
         let mut total = work.digests[item.table].lock().map_err(poisoned)?;
         total.0.add(&digest);
         total.1 += units;
+        drop(total);
+        if item.write && work.left[item.table].fetch_sub(1, Ordering::Relaxed) == 1 {
+            work.job.observer.event(&Event::Table);
+        }
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use super::{TargetFolder, files, names};
 use crate::error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::io::{BufRead, Seek};
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +73,27 @@ pub struct Entry {
 pub fn append(target: &TargetFolder, entry: &Entry) -> Result<()> {
     let line = serde_json::to_vec(entry).expect("plain data always has a JSON form");
     files::append_line(&target.path.join(names::HISTORY), &line)
+}
+
+/// Every run whose line begins at byte `from` or later, oldest first, one by one. Returns where the next one will begin.
+pub fn each_from(target: &TargetFolder, from: u64, mut take: impl FnMut(Entry)) -> Result<u64> {
+    let path = target.path.join(names::HISTORY);
+    let mut file = std::io::BufReader::new(files::open_file(&path)?);
+    let failed = |error| Error::io("read", &path, error);
+    file.seek(std::io::SeekFrom::Start(from)).map_err(failed)?;
+    let (mut next, mut line) = (from, Vec::new());
+    loop {
+        line.clear();
+        let length = file.read_until(b'\n', &mut line).map_err(failed)?;
+        // What does not end in a line break is still being written, or was cut short: then the next line's writer ends it first.
+        if line.last() != Some(&b'\n') {
+            return Ok(next);
+        }
+        next += length as u64;
+        if let Ok(entry) = serde_json::from_slice(&line) {
+            take(entry);
+        }
+    }
 }
 
 /// Every run, oldest first.

@@ -126,7 +126,10 @@ impl Listing {
                 }
             } else if kind.is_dir() && (name.starts_with(names::STAGING) || name.starts_with(names::DELETING)) {
                 listing.leftovers.push(name);
-            } else if !(name == names::HISTORY && kind.is_file() || name == names::LATEST && kind.is_symlink() || name == ".latest.new") {
+            } else if !(kind.is_file() && [names::HISTORY, names::PROGRESS].contains(&name.as_str())
+                || name == names::LATEST && kind.is_symlink()
+                || name == ".latest.new")
+            {
                 listing.foreign.push(name);
             }
         }

@@ -9,6 +9,7 @@ pub mod lock;
 pub mod logfile;
 pub mod names;
 pub mod notebook;
+pub mod progress;
 pub mod staging;
 
 use crate::error::{Error, Kind, Result};
@@ -87,8 +88,13 @@ impl Repository {
 
     /// Bytes that an unprivileged user can still write on this volume.
     pub fn free_bytes(&self) -> Result<u64> {
+        self.room().map(|(free, _)| free)
+    }
+
+    /// Bytes that an unprivileged user can still write on this volume, and its size in bytes.
+    pub fn room(&self) -> Result<(u64, u64)> {
         let stat = rustix::fs::statvfs(&self.root).map_err(|error| Error::io("look at the file system of", &self.root, error.into()))?;
-        Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+        Ok((stat.f_bavail.saturating_mul(stat.f_frsize), stat.f_blocks.saturating_mul(stat.f_frsize)))
     }
 }
 

@@ -14,6 +14,8 @@ pub const DELETING: &str = ".deleting-";
 pub const LATEST: &str = "latest";
 /// A line a run.
 pub const HISTORY: &str = "history.jsonl";
+/// How far the run in progress is.
+pub const PROGRESS: &str = ".progress.json";
 /// The manifest of a backup.
 pub const MANIFEST: &str = "manifest.json";
 /// How far a backup has been proven.

@@ -11,6 +11,7 @@ mod documents;
 mod drill;
 mod fidelity;
 mod hostile;
+mod http;
 mod input;
 mod layers;
 mod malformed;

@@ -1,0 +1,218 @@
+//! The HTTP side: pages, verdicts, metrics and JSON about repositories of every kind; who may see them; and clients that behave badly.
+//! The server is the real one; where the daemon or a database matter, so are they.
+
+mod browser;
+mod client;
+mod hostile;
+mod load;
+mod progress;
+mod prometheus;
+mod sample;
+
+use client::{get, request};
+use kluis::http::{Server, Site};
+use kluis::postgres::connection::Secret;
+use sample::Sample;
+use std::net::TcpListener;
+
+/// A server on a port of this machine that nobody else uses.
+fn serve(site: Site) -> Server {
+    Server::start(TcpListener::bind("127.0.0.1:0").unwrap(), site).unwrap_or_else(|error| panic!("{}", error.chain()))
+}
+
+const TOKEN: &str = "kluis-canary-token-4711";
+
+#[test]
+fn the_page_answers_the_questions_in_their_order() {
+    let mut sample = Sample::new();
+    sample.year("shop", 5, 240_000, &[(3, "unproven"), (9, "failed"), (17, "missed"), (40, "slow"), (100, "shrunk")]);
+    let server = serve(sample.site());
+    let page = get(server.address(), "/", &[]);
+    assert_eq!(page.status, 200, "{page:#?}");
+    let order = [
+        "<html lang=\"en\">",
+        "Can I restore?",
+        "Yes: shop can be restored as it was 5 hours ago.",
+        "From when to when",
+        "What would be lost",
+        "the last 5 hours of changes",
+        "Proven",
+        "restored into a throwaway server in 6.2 s, 42 tables and 532,000 rows compared",
+        "Last run",
+        "Next run",
+        "The last 30 days",
+        ": not proven",
+        ": missed",
+        ": failed",
+        ": proven",
+        "cannot connect to the server at db:5432",
+        "What changed",
+        "unusual",
+        "Restore points",
+        "not older than 7 days",
+        "How to restore",
+        "kluis restore 2",
+    ];
+    let mut from = 0;
+    for part in order {
+        // The strip holds its days in their own order.
+        let at = if part.starts_with(": ") { page.body.find(part) } else { page.body[from..].find(part).map(|at| at + from) };
+        let at = at.unwrap_or_else(|| panic!("'{part}' is missing, or comes too early:\n{}", page.body));
+        from = from.max(at);
+    }
+    for role in [
+        "<main",
+        "<h1",
+        "<header",
+        "<footer",
+        "role=\"img\"",
+        "role=\"region\"",
+        "<caption>",
+        "scope=\"col\"",
+        "scope=\"row\"",
+        "aria-labelledby=\"answer\"",
+        "class=\"skip\"",
+    ] {
+        assert!(page.body.contains(role), "{role}");
+    }
+    for never in ["<script", "onclick", "style=\"", "http://", "https://"] {
+        assert!(!page.body.replace("http://www.w3.org/2000/svg", "").contains(never), "{never}");
+    }
+    let dutch = get(server.address(), "/", &["Accept-Language: fr;q=0.9, nl-NL;q=0.8, en;q=0.5"]);
+    dutch.says(&[
+        "<html lang=\"nl\">",
+        "Kan ik terugzetten?",
+        "Ja: shop is terug te zetten zoals het 5 uur geleden was.",
+        "Herstelpunten",
+        "niet ouder dan 7 dagen",
+        "gemist",
+    ]);
+    get(server.address(), "/?lang=nl", &["Accept-Language: en"]).says(&["<html lang=\"nl\">"]);
+    get(server.address(), "/?lang=xx", &["Accept-Language: de"]).says(&["<html lang=\"en\">"]);
+}
+
+#[test]
+fn the_worst_target_comes_first_and_an_empty_repository_is_told() {
+    let sample = sample::many();
+    let server = serve(sample.site());
+    let page = get(server.address(), "/", &[]);
+    page.says(&[
+        "Only an old state: the newest backup of billing that counts is 5 days old, and 26 hours is allowed.",
+        "8 of 11 databases are fresh.",
+        "All databases, the worst first",
+        "Nothing is deleted: the last run failed.",
+        "Not yet: new-project has no backup.",
+        "is BAD: do not rely on it",
+        "There is none yet.",
+    ]);
+    let place = |name: &str| page.body.find(&format!("id=\"t-{name}\"")).unwrap();
+    assert!(place("billing") < place("new-project") && place("new-project") < place("crm"), "{}", page.body);
+    assert_eq!(get(server.address(), "/fresh", &[]).status, 503);
+
+    let mut empty = Sample::new();
+    empty.unborn("app");
+    let server = serve(empty.site());
+    get(server.address(), "/", &[]).says(&["Not yet: app has no backup.", "there is nothing to restore from", "everything: there is nothing to restore from"]);
+    let fresh = get(server.address(), "/fresh", &[]);
+    assert_eq!((fresh.status, fresh.body.as_str()), (503, "starting\n"));
+}
+
+#[test]
+fn what_comes_from_elsewhere_is_escaped() {
+    let mut sample = Sample::new();
+    let folder = sample.target("app", &[]);
+    let name = kluis::repository::names::backup_id(jiff::Timestamp::now());
+    crate::cli::fixture::make(&folder.join(&name), &["proof=drill-bad", "finding=<script>alert(1)</script>"]).unwrap();
+    let message = r#"</span><img src=x onerror=alert(1)> \"quoted\" & more"#;
+    std::fs::write(
+        folder.join("history.jsonl"),
+        format!("{{\"started\":\"2026-01-01T00:00:00Z\",\"finished\":\"2026-01-01T00:00:00Z\",\"outcome\":\"failed\",\"message\":\"{message}\"}}\n"),
+    )
+    .unwrap();
+    let server = serve(sample.site());
+    let page = get(server.address(), "/", &[]);
+    page.says(&["&lt;script&gt;alert(1)&lt;/script&gt;", "&lt;img src=x onerror=alert(1)&gt;", "&amp; more"]);
+    assert!(!page.body.contains("<script") && !page.body.contains("<img"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-") && !policy.contains("unsafe"), "{policy}");
+    for (header, value) in
+        [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer"), ("cache-control", "no-store"), ("x-frame-options", "deny")]
+    {
+        assert_eq!(page.header(header), Some(value), "{}", page.head);
+    }
+}
+
+#[test]
+fn the_gate_is_shut() {
+    let mut sample = Sample::new();
+    sample.year("shop", 5, 1000, &[]);
+    let secret = ["/", "/metrics", "/api/v1/status", "/api/v1/backups"];
+    let (open, mut site) = (serve(sample.site()), sample.site());
+    site.token = Some(Secret::from(TOKEN.to_owned()));
+    let closed = serve(site);
+    for path in secret {
+        assert_eq!(get(open.address(), path, &[]).status, 200, "{path}");
+        // Another name than this machine's own, or a proxy in between.
+        for headers in [&["Host: status.evil.example"][..], &["X-Forwarded-For: 203.0.113.7"], &["Forwarded: for=203.0.113.7"]] {
+            let refused = get(open.address(), path, headers);
+            assert_eq!(refused.status, 403, "{path} {headers:?}");
+            refused.says(&["BACKUP_HTTP_TOKEN"]);
+            assert!(!refused.body.contains("shop"), "{refused:#?}");
+        }
+        let refused = get(closed.address(), path, &[]);
+        assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("basic realm=\"kluis\", charset=\"utf-8\"")), "{path}");
+        assert!(!refused.body.contains("shop") && !refused.body.contains(TOKEN), "{refused:#?}");
+        assert_eq!(get(closed.address(), path, &["Authorization: Bearer not-the-token-at-all"]).status, 401);
+        assert_eq!(get(closed.address(), path, &[&format!("Authorization: Bearer {TOKEN}")]).status, 200);
+        let basic = openssl::base64::encode_block(format!("anybody:{TOKEN}").as_bytes());
+        let shown = get(closed.address(), path, &[&format!("Authorization: Basic {basic}"), "Host: status.example.org", "X-Forwarded-For: 203.0.113.7"]);
+        assert_eq!(shown.status, 200);
+        assert!(!shown.body.contains(TOKEN));
+    }
+    for server in [&open, &closed] {
+        for (path, body) in [("/healthz", "alive\n"), ("/fresh", "fresh\n")] {
+            let verdict = get(server.address(), path, &["Host: anywhere.example", "X-Forwarded-For: 203.0.113.7"]);
+            assert_eq!((verdict.status, verdict.body.as_str()), (200, body));
+        }
+    }
+    assert_eq!(get(open.address(), "/readyz", &["Host: anywhere.example"]).status, 200);
+    assert_eq!(get(closed.address(), "/readyz", &[]).status, 401);
+}
+
+#[test]
+fn json_is_versioned_and_a_head_has_no_body() {
+    let mut sample = Sample::new();
+    sample.year("shop", 5, 1000, &[(2, "failed")]);
+    let server = serve(sample.site());
+    let status: serde_json::Value = serde_json::from_str(&get(server.address(), "/api/v1/status", &[]).body).unwrap();
+    let target = &status["status"]["targets"][0];
+    assert_eq!(
+        (status["version"].as_u64(), status["status"]["state"].as_str(), target["target"].as_str()),
+        (Some(1), Some("fresh"), Some("shop")),
+        "{status:#}"
+    );
+    assert_eq!((target["counts"]["done"].as_u64(), target["counts"]["failed"].as_u64(), target["ground"].as_str()), (Some(364), Some(1), Some("young-enough")));
+    assert_eq!(target["days"].as_array().map(Vec::len), Some(30));
+    let backups: serde_json::Value = serde_json::from_str(&get(server.address(), "/api/v1/backups", &[]).body).unwrap();
+    let first = &backups["targets"][0]["backups"][0];
+    assert_eq!((first["standing"].as_str(), first["reasons"][0]["rule"].as_str()), (Some("proven"), Some("within-days")), "{first:#}");
+    assert!(first["leaves"]["when"] == "after", "{first:#}");
+    let head = request(server.address(), "HEAD /", &[]);
+    assert!(head.status == 200 && head.body.is_empty() && head.header("content-length").is_some_and(|length| length.len() > 3), "{head:#?}");
+}
+
+#[test]
+fn what_cannot_be_read_is_told_as_such() {
+    let mut sample = Sample::new();
+    sample.year("shop", 5, 1000, &[]);
+    let folder = sample.target("lost", &[]);
+    std::fs::remove_dir(&folder).unwrap();
+    std::os::unix::fs::symlink("/etc", &folder).unwrap();
+    let server = serve(sample.site());
+    get(server.address(), "/", &[]).says(&["Not known: the backups of lost cannot be read.", "Yes: shop can be restored"]);
+    assert_eq!(get(server.address(), "/fresh", &[]).status, 503);
+    let ready = get(server.address(), "/readyz", &[]);
+    assert!(ready.status == 503 && ready.body.contains("'lost'"), "{ready:#?}");
+    assert_eq!(get(server.address(), "/readyz", &["Host: elsewhere"]).body, "not ready\n");
+    assert_eq!(get(server.address(), "/healthz", &[]).status, 200);
+}
