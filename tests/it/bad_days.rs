@@ -1,9 +1,10 @@
 //! Bad input and bad days: each gets its exit code, one clear error with a hint, no secret and no row value in it, and nothing is lost.
 
 use crate::support::cluster::{Cluster, Database};
+use crate::support::disk::SmallDisk;
 use crate::support::kluis::{Ended, Kluis, Running, kluis};
 use crate::support::repo::{Fingerprint, Repo, manifest};
-use crate::support::{CANARY, PASSWORD, folder, is_root, new_folder, server_user, skip, wait_for, wait_until};
+use crate::support::{CANARY, PASSWORD, folder, new_folder, server_user, skip, wait_for, wait_until};
 use rustix::process::Signal;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -209,31 +210,6 @@ fn pgbouncer_in_transaction_mode_is_refused_and_in_session_mode_it_works() {
             through.done();
             kluis(&["verify"]).keeping(&day.repo).run().done();
         }
-    }
-}
-
-/// A small file system of its own. Unmounted with the value.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(size: &str) -> Option<SmallDisk> {
-        let path = new_folder("disk");
-        let mounted = is_root()
-            && Command::new("mount")
-                .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "kluis-it"])
-                .arg(&path)
-                .status()
-                .is_ok_and(|status| status.success());
-        if !mounted {
-            skip("a disk that fills up: a file system cannot be mounted here", "the tests as root, or in a privileged container");
-        }
-        mounted.then_some(SmallDisk(path))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 
