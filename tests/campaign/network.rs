@@ -49,10 +49,9 @@ impl Bank {
 
     /// Keeps money moving during `work`.
     fn open<T>(&self, work: impl FnOnce() -> T) -> T {
-        let closed = AtomicBool::new(false);
+        let (closed, mut session) = (AtomicBool::new(false), self.database.session());
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut session = self.database.session();
                 for turn in 0.. {
                     if closed.load(Ordering::SeqCst) {
                         return;

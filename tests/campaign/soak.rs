@@ -74,7 +74,7 @@ impl daemon::World for Years<'_> {
     fn carry_out(&mut self, _: usize, _: Work, trigger: Trigger) -> Ended {
         let started = self.clock;
         self.clock += SignedDuration::from_secs(30 + self.random.below(900) as i64);
-        if self.random.percent(2) {
+        if started >= self.outage && self.random.percent(2) {
             self.outage = started + SignedDuration::from_hours(self.random.below(24 * 12) as i64);
         }
         self.campaign.count(&format!("runs by {}", trigger.word()));
