@@ -109,9 +109,6 @@ impl Lane<'_> {
             ended
         });
         let what = self.campaign.repeat(number);
-        if std::env::var_os("KLUIS_CAMPAIGN_TELL").is_some() {
-            eprintln!("{:?} {holder} {longest:?}: {}", ended.code, ended.stderr);
-        }
         let longest = longest.into_inner().unwrap();
         if holder {
             self.campaign.count("dumps that had to wait for a lock in vain");

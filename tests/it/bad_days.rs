@@ -471,6 +471,22 @@ fn a_run_that_is_killed_at_any_moment_leaves_nothing_that_looks_like_a_backup() 
     assert_eq!(day.repo.history().iter().filter(|run| run["outcome"] == "failed").count(), 0, "the dead write no history");
 }
 
+#[test]
+fn a_prune_clears_away_what_a_killed_one_left() {
+    let Some(cluster) = Cluster::of(16) else { return };
+    let day = Day::new(&cluster);
+    let (left, mine) = (day.repo.folder().join(".deleting-20200101T000000Z"), day.repo.folder().join(".deleting-mine"));
+    for folder in [&left, &mine] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("manifest.json"), "{").unwrap();
+    }
+    kluis(&["prune", "--dry-run"]).keeping(&day.repo).run();
+    assert!(left.exists(), "a dry run changes nothing");
+    kluis(&["prune"]).keeping(&day.repo).run().done();
+    assert!(!left.exists() && mine.exists());
+    assert_eq!(day.repo.backups_fingerprint(), day.before);
+}
+
 /// Stops the processes of the server that serve a run, as a network that swallows everything would. They go on with the value's end.
 struct Frozen(Vec<i32>);
 
