@@ -298,7 +298,11 @@ fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
     // pg_dump carries out --lock-wait-timeout as a statement_timeout around LOCK TABLE (pg_dump.c, `getTables`).
     if said.contains("lock timeout") || (name.starts_with("pg_dump") && said.contains("due to statement timeout")) {
         kind = Kind::TimedOut;
-    } else if said.contains("connection to server") || said.contains("server closed the connection") || said.contains("terminating connection") {
+    } else if said.contains("connection to server")
+        || said.contains("could not connect to database")
+        || said.contains("server closed the connection")
+        || said.contains("terminating connection")
+    {
         kind = Kind::Unreachable;
     } else if said.contains("invalid snapshot identifier") || said.contains("could not import the requested snapshot") || said.contains("snapshot \"") {
         // A snapshot goes with the session that exported it.
@@ -410,7 +414,22 @@ pub fn clean(stderr: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{clean, failure};
+    use crate::error::Kind;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    #[test]
+    fn what_children_say_decides_the_class() {
+        let check = |stderr: &str, kind| assert_eq!(failure("pg_dump", ExitStatus::from_raw(256), stderr.as_bytes()).kind(), kind, "{stderr}");
+        check("pg_dumpall: error: could not connect to database \"dbname='app'\"\n", Kind::Unreachable);
+        check("pg_dump: error: connection to server at \"db\", port 5432 failed: server closed the connection unexpectedly\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: ERROR:  invalid snapshot identifier: \"00000003-0000001B-1\"\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: ERROR:  snapshot \"00000003-0000001B-1\" does not exist\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n", Kind::TimedOut);
+        check("pg_dump: error: could not write to output file: No space left on device\n", Kind::Storage);
+        check("pg_dump: error: query failed: ERROR:  permission denied for table t\n", Kind::Failed);
+    }
 
     #[test]
     fn what_children_say_is_shown_without_row_values() {
