@@ -26,6 +26,8 @@ RUN --mount=type=cache,id=kluis-registry,target=/usr/local/cargo/registry,sharin
 	cargo build --release --locked --bin kluis \
 	&& install -D target/release/kluis /out/kluis \
 	&& strip /out/kluis
+# Whom TLS trusts: the database's image has no authorities, and messages go to services of others.
+RUN cp /etc/ssl/certs/ca-certificates.crt /out/
 
 # ---------------------------------------------------------------- the sidecar
 FROM postgres:${PG_MAJOR}
@@ -35,8 +37,10 @@ LABEL org.opencontainers.image.title="kluis" \
 COPY --from=build --chmod=0755 /out/kluis /usr/local/bin/kluis
 # A new volume takes owner and mode from the folder that it is mounted on. /scratch is shared like /tmp: a tmpfs there is root's, and Kluis makes
 # a folder of its own in it.
-RUN install -d -o postgres -g postgres -m 0700 /backups && install -d -m 1777 /scratch
-ENV BACKUP_DIR=/backups BACKUP_SCRATCH_DIR=/scratch/kluis
+RUN --mount=type=bind,from=build,source=/out,target=/mnt \
+	install -d -o postgres -g postgres -m 0700 /backups && install -d -m 1777 /scratch \
+	&& if [ -f /mnt/ca-certificates.crt ]; then install -D -m 0644 /mnt/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt; fi
+ENV BACKUP_DIR=/backups BACKUP_SCRATCH_DIR=/scratch/kluis SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 # The user postgres of the base; as a number, because then whoever starts the container can see that it is not root.
 USER 999:999
 WORKDIR /

@@ -10,7 +10,8 @@ use std::time::Duration;
 /// The text.
 pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
     let (database, script) = (&manifest.database, &manifest.script.file);
-    let new = quote(&format!("{}_restored", database.name));
+    let restored = format!("{}_restored", database.name);
+    let (new, to) = (quote(&restored), quote(&connection_name(&restored)));
     let standing = match proof {
         Some(proof) if proof.proven() => {
             let drill = proof.drill.as_ref().map_or(String::new(), |drill| {
@@ -26,7 +27,7 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
             format!("It was **proven** at {} by restoring it into a throwaway PostgreSQL{drill}.", proof.reached)
         }
         Some(proof) if proof.verdict == crate::manifest::Verdict::Bad => {
-            format!("At {} it was found to be **bad**: {}. Use another backup if there is one.", proof.at, proof.findings.join("; "))
+            format!("At {} it was found to be **bad**: {}. Use another backup if there is one.", proof.at, proof.findings.join("; ").escape_debug())
         }
         _ => "It has not been proven by a restore yet.".to_owned(),
     };
@@ -75,11 +76,11 @@ Database `{name}` of PostgreSQL {version} as it was at {snapshot}: {tables} tabl
 
 Into a new database beside the old one:
 
-    kluis restore {id} --target {target} --create --to postgres://USER@HOST:5432/{new}
+    kluis restore {id} --target {target} --create --to postgres://USER@HOST:5432/{in_url}
 
 From this folder, wherever it was copied to:
 
-    kluis restore . --create --to postgres://USER@HOST:5432/{new}
+    kluis restore . --create --to postgres://USER@HOST:5432/{in_url}
 
 One table, into a database that lacks it or in which it is empty:
 
@@ -93,8 +94,8 @@ With nothing but PostgreSQL's own programs of version {major} or newer, in this 
 
     sha256sum -c {sums}
     gunzip -c {globals} | psql -X -d postgres
-    {create} {new}
-    gunzip -c {script} | psql -X -v ON_ERROR_STOP=1 -d {new}
+    {create} {dashes}{new}
+    gunzip -c {script} | psql -X -v ON_ERROR_STOP=1 -d {to}
 
 The second line makes the roles; \"already exists\" is no error there. The last line must end without an error (check `${{PIPESTATUS[@]}}` in bash).
 {own}
@@ -103,6 +104,9 @@ The second line makes the roles; \"already exists\" is no error there. The last 
 - PostgreSQL {major} or newer
 - encoding {encoding}, collation {collate}{provider}
 {needs}",
+        in_url = percent_encoded(&restored),
+        // Behind these, no name is an option.
+        dashes = if restored.starts_with('-') { "-- " } else { "" },
         id = manifest.id,
         target = manifest.target,
         name = database.name.escape_debug(),
@@ -126,20 +130,62 @@ The second line makes the roles; \"already exists\" is no error there. The last 
     )
 }
 
-/// A word for the shell.
+/// A word for the shell, on one line whatever is in it: a name with a line feed must not become two commands when somebody copies it.
 fn quote(word: &str) -> String {
     let harmless = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte)) && !word.starts_with('-');
-    if harmless { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if harmless {
+        return word.to_owned();
+    }
+    if !word.chars().any(hidden) {
+        return format!("'{}'", word.replace('\'', "'\\''"));
+    }
+    // $'…' of POSIX 2024, as bash, zsh and ksh have it. Bytes by three octal digits: nothing that follows can be taken for a part of one.
+    let mut quoted = String::from("$'");
+    for c in word.chars() {
+        match c {
+            '\'' | '\\' => quoted.extend(['\\', c]),
+            c if hidden(c) => c.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| quoted.push_str(&format!("\\{byte:03o}"))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+/// What a terminal or an editor does not show as it is.
+fn hidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
+/// The name of a database where libpq would also take a connection string: what looks like one is written as one (manual, `PQconnectdbParams`).
+fn connection_name(name: &str) -> String {
+    let ambiguous = name.contains('=') || ["postgresql://", "postgres://"].iter().any(|scheme| name.starts_with(scheme));
+    if ambiguous { format!("dbname='{}'", name.replace('\\', "\\\\").replace('\'', "\\'")) } else { name.to_owned() }
+}
+
+/// Text as a part of a URL (RFC 3986), which is a word for the shell as it is.
+fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::quote;
+    use super::{connection_name, percent_encoded, quote};
 
     #[test]
     fn words_for_the_shell() {
         for (word, quoted) in [("aimtrack", "aimtrack"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("$(x)", "'$(x)'"), ("-rf", "'-rf'"), ("", "''")] {
             assert_eq!(quote(word), quoted);
         }
+        assert_eq!(quote("a\nrm '\\'\u{202e}"), r"$'a\012rm \'\\\'\342\200\256'");
+    }
+
+    #[test]
+    fn names_of_databases_that_look_like_more() {
+        assert_eq!((connection_name("a b").as_str(), connection_name("it's").as_str()), ("a b", "it's"));
+        assert_eq!(connection_name(r"x host=\'"), r"dbname='x host=\\\''");
+        assert_eq!(connection_name("postgresql://x@y/z"), "dbname='postgresql://x@y/z'");
+        assert_eq!(percent_encoded("a b/é?_1"), "a%20b%2F%C3%A9%3F_1");
     }
 }

@@ -62,8 +62,11 @@ pub fn run(context: &Context<'_>, stop: &Stop, observer: &dyn Observer) -> Resul
         Ok(lock) => lock,
         Err(error) => {
             let outcome = if error.kind() == Kind::Locked { Outcome::Skipped } else { Outcome::Failed };
-            // The error matters more than a history that cannot be written either.
-            let _ = history::append(&folder, &clock.failed(context, outcome, &error));
+            // A link in the folder's place is refused, and must not lead our line elsewhere either. The error matters more than a history that cannot be
+            // written.
+            if folder.exists().is_ok_and(|there| there) {
+                let _ = history::append(&folder, &clock.failed(context, outcome, &error));
+            }
             return Err(error);
         }
     };

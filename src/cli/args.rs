@@ -101,6 +101,9 @@ pub enum Command {
     /// Tell whether the backups are fresh: the health check
     #[command(after_long_help = help::STATUS)]
     Status,
+    /// See whether messages arrive where BACKUP_NOTIFY says
+    #[command(after_long_help = help::NOTIFY)]
+    Notify(Notify),
     /// Look for everything that would make a run fail, and say what to do about it
     #[command(after_long_help = help::DOCTOR)]
     Doctor,
@@ -248,6 +251,21 @@ pub struct Pin {
     /// Why it is kept, for those who come later
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+}
+
+/// `kluis notify`
+#[derive(Debug, Args)]
+pub struct Notify {
+    /// What to do.
+    #[command(subcommand)]
+    pub what: NotifyCommand,
+}
+
+/// What `kluis notify` can do.
+#[derive(Debug, Subcommand)]
+pub enum NotifyCommand {
+    /// Send a test message to each receiver, and say which ones took it
+    Test,
 }
 
 /// `kluis completions`

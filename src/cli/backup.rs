@@ -7,7 +7,7 @@ use super::output::{GREEN, Output, YELLOW, failure_json};
 use super::progress::Progress;
 use super::text::{clean, count, ratio};
 use super::watch::Watch;
-use super::{Context, End, args, dry_run, places};
+use super::{Context, End, args, dry_run, notify, places};
 use crate::error::{Error, Kind, Result};
 use crate::repository::Repository;
 use crate::repository::history::Outcome;
@@ -15,6 +15,7 @@ use crate::run::{self, Done};
 use crate::units::{format_bytes, format_duration};
 use jiff::Timestamp;
 use serde::Serialize;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What `kluis backup --json` prints: `{"targets": […]}`, one for each target, in order.
@@ -73,6 +74,9 @@ struct Step {
     ms: u64,
 }
 
+/// How long the command waits, after its last run, for receivers of messages.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// Runs the command.
 pub fn run(context: &Context, arguments: &args::Backup) -> Result<End> {
     if arguments.dry_run {
@@ -80,17 +84,20 @@ pub fn run(context: &Context, arguments: &args::Backup) -> Result<End> {
     }
     let (config, output) = (context.config()?, &context.output);
     let repository = Repository::open_for_writing(&config.common.dir)?;
-    let (watch, places, journal) = (Watch::new()?, places(&config.common), Journal::of_command(&config.common));
+    let (watch, places, journal) = (Watch::new()?, places(&config.common), Arc::new(Journal::of_command(&config.common)));
+    let post = notify::open(&context.flags, &config, &repository, &journal);
     let (mut end, mut report) = (End::Done, Report { targets: Vec::new() });
     for target in &config.targets {
         let (stop, _dog) = watch.limited(&target.settings);
         let progress = Progress::new(output, &target.name);
         let (started, trigger) = (Timestamp::now(), "manual");
         let log = journal.run(&target.name, started, trigger);
+        post.began(&target.name, started);
         let scratch = &config.common.scratch_dir;
         let done = run::run(&run::Context { repository: &repository, target, places: &places, trigger, scratch, started }, &stop, &Both(&progress, &log));
         drop(progress);
         log.ended(&done);
+        post.ended(&target.name, started, done.as_ref().err());
         match done {
             Ok(done) => {
                 let published = Published::from(&done);
@@ -114,6 +121,10 @@ pub fn run(context: &Context, arguments: &args::Backup) -> Result<End> {
     }
     if output.json {
         output.json(&report)?;
+    }
+    // Whether somebody could be told is no part of whether there is a backup.
+    for (receiver, why) in post.finish(PATIENCE, || watch.signal().is_some()) {
+        output.warning(&format!("{receiver} could not be told: {why}; the next run tells it"));
     }
     Ok(end)
 }

@@ -44,6 +44,28 @@ Examples:
 
 Exit codes: 0 every target is fresh, 4 one is stale or has no backup yet, 14 the repository cannot be read";
 
+pub(super) const NOTIFY: &str = "\
+BACKUP_NOTIFY holds the URLs of those who are told when a backup fails, when backups succeed again, when a proof finds a backup bad, when backups are overdue, and when rows vanish; BACKUP_NOTIFY_ON chooses among these and `success`. \
+The URLs are secrets: they are never shown, and BACKUP_NOTIFY_FILE names a file that holds them.
+
+  webhook        https://HOST/PATH (JSON, signed with BACKUP_NOTIFY_SECRET)
+  healthchecks   https://hc-ping.com/UUID, healthchecks+https://HOST/ping/UUID
+  kuma           kuma+https://HOST/api/push/KEY
+  slack          https://hooks.slack.com/services/…, slack+https://HOST/…
+  discord        https://discord.com/api/webhooks/…, discord+https://HOST/…
+  telegram       telegram://TOKEN@CHAT
+  ntfy           https://ntfy.sh/TOPIC, ntfy+https://[TOKEN@]HOST/TOPIC
+  gotify         gotify+https://TOKEN@HOST
+  mail           smtp://[USER:PASSWORD@]HOST[:587]?to=ADDRESS[&from=ADDRESS], smtps://…
+
+What a URL does not allow is written percent-encoded: %40 for the @ in a user's name.
+
+Examples:
+  kluis notify test                   does everybody hear us?
+  kluis notify test --json
+
+Exit codes: 0 every receiver took the message, 1 one did not, 2 configuration, or there is no receiver";
+
 pub(super) const BACKUP: &str = "\
 All targets are backed up, one after the other; when one fails, the others still have their turn, and the exit code is that of the first failure. \
 A backup appears under its name only when it is complete and on disk. After a success the policy deletes what it no longer keeps.

@@ -14,6 +14,7 @@ use crate::units::{format_bytes, format_count, format_duration};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -25,7 +26,12 @@ pub struct Journal {
     format: LogFormat,
     zone: TimeZone,
     broken: AtomicBool,
+    /// The last lines, for receivers of messages that show them.
+    recent: Mutex<VecDeque<String>>,
 }
+
+/// How many lines are kept in memory.
+const RECENT: usize = 30;
 
 impl Journal {
     /// The log of the daemon: on stderr, and in a file where one is wanted.
@@ -39,7 +45,7 @@ impl Journal {
             LogTarget::File(path) => Some(LogFile::new(path, &common.time_zone)),
             LogTarget::Stderr | LogTarget::Off => None,
         };
-        Journal { file, stderr: false, format: common.log_format, zone: common.time_zone.clone(), broken: AtomicBool::new(false) }
+        Journal { file, stderr: false, format: common.log_format, zone: common.time_zone.clone(), broken: AtomicBool::new(false), recent: Mutex::default() }
     }
 
     /// Writes a line.
@@ -48,6 +54,13 @@ impl Journal {
             LogFormat::Text => line.text(&self.zone),
             LogFormat::Json => line.json(),
         };
+        {
+            let mut recent = self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            if recent.len() == RECENT {
+                recent.pop_front();
+            }
+            recent.push_back(text.chars().take(500).collect());
+        }
         if self.stderr {
             complain(&text);
         }
@@ -64,6 +77,11 @@ impl Journal {
             }
             Err(_) => {}
         }
+    }
+
+    /// The last lines.
+    pub fn recent(&self) -> Vec<String> {
+        self.recent.lock().unwrap_or_else(std::sync::PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// Begins to tell of a run.

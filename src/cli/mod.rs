@@ -16,8 +16,10 @@ mod help;
 mod init;
 mod journal;
 mod list;
+mod notify;
 mod output;
 mod pin;
+mod privacy;
 mod progress;
 mod prune;
 mod restore;
@@ -31,12 +33,14 @@ mod watch;
 
 use crate::config::{self, Config, Flags, Process, RepositoryConfig};
 use crate::error::{Error, Kind, Result};
+use crate::notify::send::SENDER;
 use crate::postgres::child;
 use crate::postgres::tools::Places;
 use args::{Cli, Command};
 use clap::FromArgMatches;
 use output::Output;
 use std::ffi::OsString;
+use std::io::{Read, Write};
 use std::process::ExitCode;
 
 /// How a command ended that printed its results. What it returns as an error is printed by [`main`].
@@ -97,12 +101,17 @@ fn places(common: &config::Common) -> Places {
 
 /// The program: arguments in, exit code out.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    privacy::of_files();
     let mut arguments: Vec<OsString> = arguments.collect();
     if arguments.get(1).is_some_and(|word| word == child::TRAMPOLINE) {
         let error = child::become_child(arguments.into_iter().skip(2));
         // The parent reads this from the child's stderr, where it expects the program's own messages.
         output::complain(&format!("pg_tool: error: cannot start the program: {error}"));
         return ExitCode::from(127);
+    }
+    privacy::of_memory();
+    if arguments.get(1).is_some_and(|word| word == SENDER) {
+        return send();
     }
     let started = arguments.get(1).is_some_and(|word| word == init::STARTED);
     if started {
@@ -111,7 +120,7 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let json = arguments.iter().skip(1).take_while(|word| *word != "--").any(|word| word == "--json");
     let cli = match args::command().try_get_matches_from(&arguments).and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(error) => return refuse(&error, json),
+        Err(error) => return refuse(&error, &arguments, json),
     };
     let context = Context { flags: cli.flags(), output: Output::new(&cli.global) };
     if context.flags.serving && !started {
@@ -131,22 +140,44 @@ pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     ExitCode::from(end.exit_code())
 }
 
+/// The process that sends a message for the daemon.
+fn send() -> ExitCode {
+    let mut parcel = Vec::new();
+    if std::io::stdin().lock().read_to_end(&mut parcel).is_err() {
+        return ExitCode::FAILURE;
+    }
+    let answer = crate::notify::send::sender(&parcel);
+    let written = std::io::stdout().lock().write_all(&answer);
+    if written.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 /// Help and versions, which clap answers by itself, and what it could not make sense of.
-fn refuse(error: &clap::Error, json: bool) -> ExitCode {
+fn refuse(error: &clap::Error, arguments: &[OsString], json: bool) -> ExitCode {
     if !error.use_stderr() {
         // A reader that went away is no failure.
         let _ = error.print();
         return ExitCode::SUCCESS;
     }
+    // It repeats what it does not understand, and that may be a URL with a password, in a container's log for ever.
+    let secrets: Vec<String> = arguments.iter().map(|word| word.to_string_lossy().into_owned()).filter(|word| config::is_connection_string(word)).collect();
+    let text = secrets.iter().fold(error.render().to_string(), |text, secret| without(&text, secret));
     if json {
-        let text = error.render().to_string();
         let (message, hint) = text.split_once("\n\n").unwrap_or((&text, ""));
         let message = message.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
         output::failure_in_json(&Error::usage(message).hinted(hint.split_whitespace().collect::<Vec<_>>().join(" ")));
-    } else {
+    } else if secrets.is_empty() {
         let _ = error.print();
+    } else {
+        output::complain(text.trim_end());
     }
     ExitCode::from(Kind::Usage.exit_code())
+}
+
+/// A text without an argument, and without the value of one such as `--flag=value`.
+fn without(text: &str, argument: &str) -> String {
+    let value = argument.strip_prefix('-').and_then(|word| word.split_once('=')).map_or("", |(_, value)| value);
+    let hidden = [argument, value].into_iter().filter(|secret| config::is_connection_string(secret));
+    hidden.fold(text.to_owned(), |text, secret| text.replace(secret, "a connection string (not shown)"))
 }
 
 fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
@@ -174,6 +205,7 @@ fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
         Command::Pin(arguments) => pin::pin(context, arguments),
         Command::Unpin(arguments) => pin::unpin(context, arguments),
         Command::Status => status::run(context),
+        Command::Notify(arguments) => notify::run(context, arguments),
         Command::Doctor => doctor::run(context),
         Command::Config => configuration::run(context),
         Command::Completions(arguments) => documents::completions(context, arguments),

@@ -5,7 +5,7 @@
 use super::journal::Journal;
 use super::text::{count, time};
 use super::watch::Watch;
-use super::{Context, End, places};
+use super::{Context, End, notify, places};
 use crate::config::{Config, Drill, Target};
 use crate::daemon::{self, Ended, Job, Trigger, Work, World};
 use crate::drill;
@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::events::Silent;
 use crate::log::{Level, Line};
 use crate::manifest::Proof;
+use crate::notify::Post;
 use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
 use crate::proof::{BY_DRILL, record_drill};
@@ -23,6 +24,7 @@ use crate::run;
 use crate::status;
 use crate::units::format_duration;
 use jiff::{SignedDuration, Timestamp};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How often a waiting daemon looks for signals.
@@ -31,16 +33,24 @@ const TICK: Duration = Duration::from_millis(250);
 /// How long a drill waits for the lock to write its verdict down.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a daemon that ends waits for messages that are on their way.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
 /// Runs the command until a signal ends it.
 pub fn run(context: &Context) -> Result<End> {
     let config = context.config()?;
     let repository = Repository::open_for_writing(&config.common.dir)?;
-    let sidecar = Sidecar { journal: Journal::of_daemon(&config.common), watch: Watch::new()?, places: places(&config.common), repository, config: &config };
+    let journal = Arc::new(Journal::of_daemon(&config.common));
+    let watch = Watch::new()?;
+    let post = notify::open(&context.flags, &config, &repository, &journal);
+    let sidecar = Sidecar { journal, watch, places: places(&config.common), repository, config: &config, post };
     sidecar.begin()?;
     let jobs: Vec<Job> = config.targets.iter().map(job).collect();
     let mut real = Real(&sidecar);
     daemon::serve(&jobs, &mut real);
     sidecar.tell(Level::Info, "stopped", None, format!("stopped by signal {}", sidecar.watch.signal().unwrap_or(0)));
+    // What is not told by then the next start tells.
+    sidecar.post.finish(LAST_WORDS, || false);
     Ok(End::Done)
 }
 
@@ -57,8 +67,9 @@ struct Sidecar<'a> {
     config: &'a Config,
     repository: Repository,
     places: Places,
-    journal: Journal,
+    journal: Arc<Journal>,
     watch: Watch,
+    post: Post,
 }
 
 impl Sidecar<'_> {
@@ -103,6 +114,7 @@ impl Sidecar<'_> {
         let (stop, _dog) = self.watch.limited(&target.settings);
         let started = Timestamp::now();
         let log = self.journal.run(&target.name, started, trigger.word());
+        self.post.began(&target.name, started);
         let context = run::Context {
             repository: &self.repository,
             target,
@@ -113,6 +125,7 @@ impl Sidecar<'_> {
         };
         let result = run::run(&context, &stop, &log);
         log.ended(&result);
+        self.post.ended(&target.name, started, result.as_ref().err());
         match result {
             Ok(_) => Ended::Done,
             Err(error) => Ended::Failed(error.kind()),
@@ -148,6 +161,7 @@ impl Sidecar<'_> {
         };
         let verdict = drill::drill(&request, &stop, &Silent)?;
         record_drill(folder, &backup.path, &verdict, PATIENCE.max(settings.lock_timeout), &stop)?;
+        self.post.changed();
         Ok(Some(match verdict {
             drill::Verdict::Proven { facts, .. } => (
                 Level::Info,

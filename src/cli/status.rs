@@ -7,6 +7,7 @@ use super::text::{Cell, clean, count, time};
 use super::{Context, End};
 use crate::config::RepositoryConfig;
 use crate::error::{Error, Kind, Result};
+use crate::notify::{self, Standing};
 use crate::repository::Repository;
 use crate::repository::history::{Entry, Outcome};
 use crate::status::{self, State, View};
@@ -21,6 +22,8 @@ struct Report {
     /// `fresh` where all targets are; else the state of the worst.
     state: State,
     targets: Vec<View>,
+    /// Whether those who are to be told can be told. It is no part of the verdict.
+    notify: Vec<Standing>,
 }
 
 /// Runs the command.
@@ -31,10 +34,13 @@ pub fn run(context: &Context) -> Result<End> {
     let names = names(&config, &repository)?;
     let targets = names.iter().map(|name| status::read(&repository.target(name), config.settings_of(name), now)).collect::<Result<Vec<View>>>()?;
     let worst = targets.iter().map(|view| view.state).max_by_key(|state| severity(*state)).unwrap_or(State::Starting);
+    let notify = notify::standings(&repository, &config.common.notify.receivers);
     if output.json {
-        output.json(&Report { state: worst, targets })?;
+        output.json(&Report { state: worst, targets, notify })?;
     } else {
-        let text: Vec<String> = targets.iter().map(|view| text(output, &config, view, now)).collect();
+        let mut text: Vec<String> = targets.iter().map(|view| text(output, &config, view, now)).collect();
+        let silent: String = notify.iter().filter(|standing| standing.failures_in_a_row > 0).map(|standing| silent(output, standing, now)).collect();
+        text.extend(Some(silent).filter(|silent| !silent.is_empty()));
         output.print(&text.join("\n"))?;
     }
     Ok(if worst == State::Fresh { End::Done } else { End::Failed(Kind::Stale) })
@@ -86,6 +92,13 @@ fn text(output: &Output, config: &RepositoryConfig, view: &View, now: Timestamp)
         text.push_str(&format!("  {} {}\n", output.paint(YELLOW, "!"), clean(remark)));
     }
     text
+}
+
+/// A receiver that cannot be told.
+fn silent(output: &Output, standing: &Standing, now: Timestamp) -> String {
+    let last = standing.last_failure.map_or_else(String::new, |at| format!(", the last one {}", format_age(now.duration_since(at))));
+    let (times, why) = (count(standing.failures_in_a_row.into(), "attempt"), clean(standing.last_reason.as_deref().unwrap_or("unknown")));
+    format!("{} {} {} cannot be told: {why} ({times}{last})\n", output.paint(YELLOW, "!"), standing.kind, clean(&standing.host))
 }
 
 fn outcome(run: &Entry) -> String {

@@ -89,6 +89,10 @@ impl Reader<'_> {
         };
         let tls = self.tls(&mut partial, &files, &mode_origin);
         let mut connection = partial.finish().map_err(|error| self.wrong(&mode_origin, value::from_error(&keys::SSLMODE, "", &error)))?;
+        // Of libpq's own variable nobody need know that something of ours overrides it; what was typed for us must be right.
+        if let Some((path, origin)) = files.passfile.as_ref().filter(|(_, origin)| !matches!(origin, Origin::Environment(_))) {
+            self.existing(path, origin, false)?;
+        }
         let password = match password {
             Some((Some(password), origin)) => Some((password, origin)),
             _ => self.passfile_password(files.passfile, &connection)?,

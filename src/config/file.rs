@@ -187,6 +187,10 @@ impl Document {
                 Ok(number) => number.to_string(),
                 Err(_) => number.as_str().to_owned(),
             },
+            DeValue::Array(items) if key.list && items.iter().all(|item| matches!(item.get_ref(), DeValue::String(_))) => {
+                let texts = items.iter().filter_map(|item| if let DeValue::String(text) = item.get_ref() { Some(text.as_ref()) } else { None });
+                texts.collect::<Vec<&str>>().join(" ")
+            }
             other => {
                 problems.add(&origin, Fault::new(format!("the value is {}", kind(other)), format!("use {}", key.constraint)));
                 return None;

@@ -36,6 +36,8 @@ pub struct Key {
     pub constraint: &'static str,
     /// Whether its value may never be shown.
     pub secret: bool,
+    /// Whether it holds several values, separated by white space: line breaks in a file, and lists in `kluis.toml`.
+    pub list: bool,
     /// What it belongs to.
     pub scope: Scope,
 }
@@ -60,6 +62,7 @@ impl Key {
             default,
             constraint,
             secret: false,
+            list: false,
             scope: Scope::Process,
         }
     }
@@ -116,6 +119,29 @@ pub(super) static TIMEZONE: Key = Key {
     fallback: Some("TZ"),
     ..Key::process("BACKUP_TIMEZONE", "timezone", "the time zone of schedules and printed times", "UTC", "an IANA time zone such as Europe/Amsterdam")
 };
+pub(super) static NOTIFY: Key = Key {
+    secret: true,
+    list: true,
+    ..Key::process(
+        "BACKUP_NOTIFY",
+        "notify",
+        "who is told what happens: the URLs of the receivers",
+        "",
+        "URLs such as https://… or smtp://…, separated by spaces",
+    )
+};
+pub(super) static NOTIFY_ON: Key = Key {
+    list: true,
+    ..Key::process(
+        "BACKUP_NOTIFY_ON",
+        "notify_on",
+        "of which events they are told",
+        "failure recovery bad overdue shrinkage",
+        "words out of failure, recovery, bad, overdue, shrinkage and success, separated by spaces",
+    )
+};
+pub(super) static NOTIFY_SECRET: Key =
+    Key { secret: true, ..Key::process("BACKUP_NOTIFY_SECRET", "notify_secret", "the key that webhooks are signed with", "", "one line of text") };
 
 pub(super) static TARGET: Key = Key {
     flag: Some("--target"),
@@ -261,6 +287,9 @@ pub static ALL: &[&Key] = &[
     &SCRATCH_DIR,
     &LOG,
     &LOG_FORMAT,
+    &NOTIFY,
+    &NOTIFY_ON,
+    &NOTIFY_SECRET,
 ];
 
 /// The setting of that name.

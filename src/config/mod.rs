@@ -30,10 +30,10 @@ mod types;
 mod value;
 mod variables;
 
-pub use problem::{Origin, Problem, Problems};
+pub use problem::{Origin, Problem, Problems, is_connection_string};
 pub use render::Setting;
 pub use source::{Process, Source};
-pub use types::{Common, Compression, Config, Drill, Flags, LogFormat, LogTarget, RepositoryConfig, Settings, Target};
+pub use types::{Common, Compression, Config, Drill, Flags, LogFormat, LogTarget, Notify, RepositoryConfig, Settings, Target};
 pub use value::is_target_name;
 
 use crate::postgres::connection::Connection;

@@ -173,7 +173,7 @@ pub(super) fn is_presentable(text: &str) -> bool {
 }
 
 /// Whether `text` is a URL or libpq's `key=value` form, neither of which belongs into any setting but a URL's.
-pub(super) fn is_connection_string(text: &str) -> bool {
+pub fn is_connection_string(text: &str) -> bool {
     text.contains("://") || text.to_ascii_lowercase().contains("password=")
 }
 

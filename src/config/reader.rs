@@ -162,6 +162,9 @@ impl<'a> Reader<'a> {
             (Some(plain), None) if filled(&plain) || password => plain,
             _ => return Ok(None),
         };
+        if key.list {
+            typed.text = typed.text.replace(['\n', '\r', '\t'], " ");
+        }
         if typed.text.ends_with('\r') && !typed.text.contains('\n') {
             return Err(self.wrong(&typed.origin, Fault::new("the value ends in a carriage return", "save the file that it was typed in with Unix line ends")));
         }

@@ -10,8 +10,10 @@ use super::file::Table;
 use super::keys::{self, Key};
 use super::problem::{Fault, Origin, quoted};
 use super::reader::{Bad, Reader, Typed};
-use super::types::{Common, LogTarget, Settings};
+use super::render::Setting;
+use super::types::{Common, LogTarget, Notify, Settings};
 use super::value;
+use crate::postgres::connection::Secret;
 use crate::retention::Policy;
 
 /// Whose settings are read: a target's name with its table of the file, if it has any.
@@ -97,10 +99,25 @@ impl Reader<'_> {
         let zone = self.setting(all, &keys::TIMEZONE, keys::TIMEZONE.default, value::time_zone);
         let log_format = self.setting(all, &keys::LOG_FORMAT, keys::LOG_FORMAT.default, value::log_format);
         let log = self.log(dir.as_ref().map(|(dir, _)| dir.as_path()));
+        let notify = self.notify();
         let (time_zone, time_zone_name) = zone?;
         // An empty or relative entry means the working directory: no place to take programs from.
         let path = self.source.var("PATH").map(|path| std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()).unwrap_or_default();
-        Some(Common { dir: dir?.0, pg_bin: pg_bin?, path, scratch_dir: scratch?.0, log: log?, log_format: log_format?, time_zone, time_zone_name })
+        let (dir, scratch_dir) = (dir?.0, scratch?.0);
+        Some(Common { dir, pg_bin: pg_bin?, path, scratch_dir, log: log?, log_format: log_format?, time_zone, time_zone_name, notify: notify? })
+    }
+
+    /// Who is told. Their URLs are secrets: only kind and host are noted.
+    fn notify(&mut self) -> Option<Notify> {
+        let receivers = self.get(&keys::NOTIFY, None, |typed| value::receivers(&typed.text));
+        let events = self.setting(Whose::default(), &keys::NOTIFY_ON, keys::NOTIFY_ON.default, value::events);
+        let secret = self.get(&keys::NOTIFY_SECRET, None, |typed| Ok(Secret::from(typed.text.clone())));
+        let (receivers, origin) = receivers.ok()?.map_or((Vec::new(), Origin::Default), |(receivers, typed)| (receivers, typed.origin));
+        let shown: Vec<String> = receivers.iter().map(ToString::to_string).collect();
+        self.settings.push(Setting { target: None, key: keys::NOTIFY.name(), value: shown.join(", "), origin });
+        let (secret, origin) = secret.ok()?.map_or((None, Origin::Default), |(secret, typed)| (Some(secret), typed.origin));
+        self.note(None, &keys::NOTIFY_SECRET, if secret.is_some() { "set" } else { "" }, &origin);
+        Some(Notify { receivers, events: events?, secret })
     }
 
     fn log(&mut self, dir: Option<&Path>) -> Option<LogTarget> {

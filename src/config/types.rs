@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 
 use super::render::Setting;
-use crate::postgres::connection::Connection;
+use crate::postgres::connection::{Connection, Secret};
+use crate::receiver::Receiver;
 use crate::retention::Policy;
 use crate::schedule::Schedule;
 pub use crate::script::gzip::Compression;
@@ -85,6 +86,19 @@ pub struct Common {
     pub time_zone: TimeZone,
     /// Its IANA name.
     pub time_zone_name: String,
+    /// Who is told what happens.
+    pub notify: Notify,
+}
+
+/// Who is told what happens, and of what.
+#[derive(Debug, Clone, Default)]
+pub struct Notify {
+    /// The receivers, in the order in which they were written.
+    pub receivers: Vec<Receiver>,
+    /// The events that they are told of, out of [`crate::receiver::EVENTS`].
+    pub events: Vec<&'static str>,
+    /// What webhooks are signed with.
+    pub secret: Option<Secret>,
 }
 
 /// A database to back up.

@@ -12,6 +12,7 @@ use super::problem::{Fault, is_connection_string, is_presentable, quoted};
 use super::suggest;
 use super::types::{Compression, Drill, LogFormat};
 use crate::error::Error;
+use crate::receiver::{self, EVENTS, Receiver};
 use crate::schedule::Schedule;
 use crate::units;
 
@@ -113,6 +114,21 @@ pub(super) fn time_zone(key: &Key, text: &str) -> Parsed<(TimeZone, String)> {
         None => format!("use {}", key.constraint),
     };
     Err(Fault::new(format!("unknown time zone {}", quoted(text)), hint))
+}
+
+/// The receivers of messages. What is wrong is told by the URL's place: the URL itself is a secret.
+pub(super) fn receivers(text: &str) -> Parsed<Vec<Receiver>> {
+    receiver::parse_all(text).map_err(|wrong| {
+        let reasons: Vec<String> = wrong.iter().map(|(place, why)| format!("URL {place}: {why}")).collect();
+        Fault::new(reasons.join("; "), "write each URL as `kluis notify --help` shows it, with spaces between them")
+    })
+}
+
+/// The events that receivers are told of.
+pub(super) fn events(key: &Key, text: &str) -> Parsed<Vec<&'static str>> {
+    let words: Vec<(&str, &'static str)> = EVENTS.iter().map(|event| (*event, *event)).collect();
+    let typed = text.split([' ', ',', '\t']).filter(|event| !event.is_empty());
+    typed.map(|event| word(key, event, &words)).collect()
 }
 
 /// A target's name, which becomes a folder's.

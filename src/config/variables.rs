@@ -24,7 +24,13 @@ impl Reader<'_> {
                 Some(near) => format!("did you mean {near}?"),
                 None => "unset it, or correct its name".to_owned(),
             };
-            self.wrong(&Origin::Environment(escaped(name)), Fault::new("unknown variable", hint));
+            // An env file with a broken line can make a name of a piece of a URL.
+            let shown = if name.contains([':', '@']) {
+                "BACKUP_… or KLUIS_… (the name looks like a connection string, and is not shown)".to_owned()
+            } else {
+                escaped(name)
+            };
+            self.wrong(&Origin::Environment(shown), Fault::new("unknown variable", hint));
         }
     }
 

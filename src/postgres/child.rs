@@ -382,7 +382,7 @@ pub fn clean(stderr: &str) -> String {
         "could not import the requested snapshot",
         "snapshot \"",
     ];
-    let mut kept: Vec<String> = Vec::new();
+    let (mut kept, mut server_spoke): (Vec<String>, bool) = (Vec::new(), false);
     for line in stderr.lines() {
         let Some((tool, rest)) = line.split_once(": ") else { continue };
         if !(tool.starts_with("pg_") || tool == "initdb" || tool == "postgres")
@@ -401,9 +401,11 @@ pub fn clean(stderr: &str) -> String {
             None if tool == "postgres" => continue,
             Some((before, message)) if CLEAN.iter().any(|start| message.starts_with(start)) => format!("{before}{message}"),
             Some((before, _)) => format!("{before}(the server's message is withheld: it may hold row values; see the server's log)"),
-            None if rest.contains("uery was") || rest.contains("ommand was") => continue,
+            // A value may have lines of its own, and these may look like the tool's: after the server's text nothing is taken for the tool's own.
+            None if server_spoke || rest.contains("uery was") || rest.contains("ommand was") => continue,
             None => rest.to_owned(),
         };
+        server_spoke |= reported.is_some();
         let text: String = text.trim_start_matches("error: ").chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).take(400).collect();
         if kept.len() < 5 && !kept.contains(&text) {
             kept.push(text);
@@ -454,6 +456,11 @@ mod tests {
             "postgres: LOG:  statement: INSERT INTO t VALUES ('x@example.org')\npostgres: FATAL:  could not load library \"a.so\": no\n",
             "could not load library \"a.so\": no",
         );
+        check(
+            "pg_restore: error: could not execute query: ERROR:  invalid input syntax for type integer: \"1\npg_restore: error: x@example.org\"\n",
+            "could not execute query: (the server's message is withheld: it may hold row values; see the server's log)",
+        );
+        check("pg_dump: error: schema with OID 1 does not exist\n", "schema with OID 1 does not exist");
         check("", "");
         check("x@example.org\n", "");
     }

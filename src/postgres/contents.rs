@@ -5,6 +5,10 @@
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// Its number in the archive, by which `--use-list` names it.
+    pub id: u32,
+    /// The numbers of the entries that it needs; only `pg_restore --list --verbose` tells.
+    pub needs: Vec<u32>,
     /// The catalogue that the object is in (1259: pg_class), or 0.
     pub catalogue: u32,
     /// The object's OID, or 0.
@@ -24,6 +28,31 @@ impl Entry {
         self.rest.starts_with("TABLE ATTACH ") || self.rest.starts_with("INDEX ATTACH ")
     }
 
+    /// Whether it is a foreign key.
+    pub fn is_foreign_key(&self) -> bool {
+        self.rest.starts_with("FK CONSTRAINT ")
+    }
+
+    /// Whether it builds an index, on its own or for a primary key, a unique or an exclusion constraint.
+    pub fn is_index(&self) -> bool {
+        self.rest.starts_with("INDEX ") && !self.is_attachment() || self.is_index_of_constraint()
+    }
+
+    /// Whether it builds the index of a constraint, which locks out everybody else from its table.
+    pub fn is_index_of_constraint(&self) -> bool {
+        self.rest.starts_with("CONSTRAINT ")
+    }
+
+    /// Whether it fills a materialized view.
+    pub fn is_refresh(&self) -> bool {
+        self.rest.starts_with("MATERIALIZED VIEW DATA ")
+    }
+
+    /// Whether it is an event trigger, which would fire on whatever comes after it.
+    pub fn is_event_trigger(&self) -> bool {
+        self.rest.starts_with("EVENT TRIGGER ")
+    }
+
     /// Whether it is a table's rows.
     pub fn is_table_data(&self) -> bool {
         self.rest.starts_with("TABLE DATA ")
@@ -35,17 +64,20 @@ const PG_CLASS: u32 = 1259;
 
 /// Reads a listing. A line that cannot be read is an error: an entry that is passed over could be a table that is missing.
 pub fn parse(listing: &str) -> Result<Vec<Entry>, String> {
-    let mut entries = Vec::new();
+    let mut entries: Vec<Entry> = Vec::new();
     for (number, line) in listing.lines().enumerate() {
+        if let Some((needs, entry)) = line.strip_prefix(";\tdepends on:").zip(entries.last_mut()) {
+            let numbers: Option<Vec<u32>> = needs.split_ascii_whitespace().map(|word| word.parse().ok()).collect();
+            entry.needs = numbers.ok_or_else(|| format!("line {} of pg_restore's listing cannot be read", number + 1))?;
+        }
         if line.starts_with(';') || line.trim().is_empty() {
             continue;
         }
         let entry = || -> Option<Entry> {
             let (dump_id, rest) = line.split_once("; ")?;
-            dump_id.parse::<u32>().ok()?;
             let (catalogue, rest) = rest.split_once(' ')?;
             let (oid, rest) = rest.split_once(' ')?;
-            Some(Entry { catalogue: catalogue.parse().ok()?, oid: oid.parse().ok()?, rest: rest.to_owned() })
+            Some(Entry { id: dump_id.parse().ok()?, needs: Vec::new(), catalogue: catalogue.parse().ok()?, oid: oid.parse().ok()?, rest: rest.to_owned() })
         };
         entries.push(entry().ok_or_else(|| format!("line {} of pg_restore's listing cannot be read", number + 1))?);
     }
@@ -63,7 +95,9 @@ mod tests {
         assert_eq!(entries.len(), 4);
         assert_eq!(entries.iter().filter(|entry| entry.is_table()).map(|entry| entry.oid).collect::<Vec<_>>(), [16385, 16390]);
         assert_eq!(entries.iter().filter(|entry| entry.is_table_data()).map(|entry| entry.oid).collect::<Vec<_>>(), [16394]);
-        for wrong in ["x", "1; 2", "1; 2 x TABLE", "a; 1 2 TABLE t"] {
+        let verbose = parse("; Selected\n3; 2606 5 CONSTRAINT public t t_pkey o\n;\tdepends on: 214 214\n4; 1259 6 INDEX public i o\n").unwrap();
+        assert_eq!((verbose[0].id, verbose[0].needs.as_slice(), verbose[1].needs.len()), (3, [214, 214].as_slice(), 0));
+        for wrong in ["x", "1; 2", "1; 2 x TABLE", "a; 1 2 TABLE t", "1; 1 2 TABLE t\n;\tdepends on: x"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

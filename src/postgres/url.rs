@@ -52,6 +52,10 @@ impl Partial {
         if place.contains('@') {
             return Err(Error::usage("the connection URL has more than one '@' before its host").hinted(ENCODE));
         }
+        // With an unencoded '/' or '?' in a password, what follows it would be taken for a database or a parameter, and be shown as one.
+        if database.contains('@') || (query.contains('@') && !authority.contains('@')) {
+            return Err(Error::usage("the connection URL has an '@' behind its first '/' or '?'").hinted(ENCODE));
+        }
         let (host, port) = split_place(place)?;
         partial.host = filled(decode(host, "host")?);
         partial.port = filled(decode(port, "port")?).map(|port| parse_port(&port)).transpose()?;
@@ -90,8 +94,9 @@ impl Partial {
             "options" => self.options = filled(value),
             "application_name" => self.application_name = filled(value),
             _ => {
-                let shown = super::server_error::printable(keyword);
-                return Err(Error::usage(format!("unknown parameter '{shown}' in the connection URL"))
+                let word = keyword.len() <= 40 && keyword.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+                let shown = if word { format!("'{keyword}' ") } else { String::new() };
+                return Err(Error::usage(format!("unknown parameter {shown}in the connection URL"))
                     .hinted("take it out: it belongs to an application, or to a part of libpq that kluis does not have"));
             }
         }
@@ -221,6 +226,16 @@ mod tests {
 
     fn parse(url: &str) -> Connection {
         Connection::from_url(url).unwrap()
+    }
+
+    #[test]
+    fn a_piece_of_a_password_is_taken_for_nothing_else() {
+        for url in ["postgresql://u:12/Secret@h/d", "postgresql://u:12?Secret=x@h/d", "postgresql://u:1?a=Secret@h/d", "postgresql://u:x@h/d?a://b:Secret=1"] {
+            let error = Partial::parse_url(url).unwrap_err();
+            assert!(!error.chain().contains("Secret"), "{}", error.chain());
+        }
+        assert_eq!(parse("postgresql://u:x@h/d?application_name=a@b").application_name, "a@b");
+        assert_eq!(parse("postgresql://u:x@h/a%40b").database, "a@b");
     }
 
     #[test]

@@ -89,12 +89,26 @@ pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
     sync_folder(folder)
 }
 
-/// Adds a line to a file of lines, durably. A line that an earlier crash cut short is ended first.
+/// The largest file of lines that is copied to be parted from its other names.
+const COPIED: u64 = 1 << 30;
+
+/// Adds a line to a file of lines, durably. A line that an earlier crash cut short is ended first. A file that has another name (a hard link) is
+/// copied first: that name may be in somebody else's folder, or the file somebody else's.
 pub fn append_line(path: &Path, line: &[u8]) -> Result<()> {
-    let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+    let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32;
     let failed = |error| Error::io("append to", path, error);
-    let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path).map_err(failed)?;
-    let length = file.metadata().map_err(failed)?.len();
+    let open = || OpenOptions::new().read(true).append(true).create(true).mode(0o600).custom_flags(flags).open(path).map_err(failed);
+    let mut file = open()?;
+    let mut found = file.metadata().map_err(failed)?;
+    if !found.is_file() {
+        return Err(Error::new(crate::Kind::Storage, format!("'{}' is not a regular file", path.display())));
+    }
+    if found.nlink() > 1 {
+        replace(path, &read_small(path, COPIED)?)?;
+        file = open()?;
+        found = file.metadata().map_err(failed)?;
+    }
+    let length = found.len();
     let mut text = Vec::with_capacity(line.len() + 2);
     if length > 0 {
         let mut last = [0];

@@ -2,15 +2,15 @@
 //! It owns the file, its rotation and its rights; it leaves the lines to `crate::log`.
 //! Invariant: a line is written with one write(2) to a file opened for appending, so the lines of several processes never mix.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::stop::Stop;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -46,16 +46,29 @@ impl LogFile {
         // No secret and no personal data is in the log: operators and collectors may read it, and only we may write it.
         match DirBuilder::new().mode(0o755).create(folder) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(Error::io("create the folder", folder, error)),
-            _ => {}
+            _ => check_folder(folder)?,
         }
         let today = self.zone.to_datetime(now).date();
         if self.day().is_some_and(|day| day < today) {
             self.rotate(folder, today)?;
         }
-        let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
         let failed = |error| Error::io("write to", &self.path, error);
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags).open(&self.path).map_err(failed)?;
+        let mut file = self.open().map_err(failed)?;
+        let found = file.metadata().map_err(failed)?;
+        if found.is_file() && found.nlink() > 1 {
+            // The other name may be that of somebody else's file, and it keeps what is in there: only our name goes.
+            std::fs::remove_file(&self.path).map_err(failed)?;
+            file = self.open().map_err(failed)?;
+        } else if !found.is_file() && !found.file_type().is_char_device() {
+            return Err(Error::new(Kind::Storage, format!("'{}' is not a regular file", self.path.display())));
+        }
         file.write_all(format!("{line}\n").as_bytes()).map_err(failed)
+    }
+
+    fn open(&self) -> io::Result<File> {
+        // NONBLOCK means nothing to a file, but opening a FIFO would wait for somebody to read from it.
+        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits() as i32;
+        OpenOptions::new().append(true).create(true).mode(0o644).custom_flags(flags).open(&self.path)
     }
 
     /// The day of the last line, if there is a file with any.
@@ -105,6 +118,15 @@ impl LogFile {
             }
         }
     }
+}
+
+/// Refuses a folder that is a link of another user's making. One of our own or of root's is an operator's wish.
+fn check_folder(folder: &Path) -> Result<()> {
+    let found = std::fs::symlink_metadata(folder).map_err(|error| Error::io("look at", folder, error))?;
+    if found.is_symlink() && ![0, rustix::process::geteuid().as_raw()].contains(&found.uid()) {
+        return Err(Error::new(Kind::Storage, format!("'{}' is a link that user {} made", folder.display(), found.uid())));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod list;
 pub mod lock;
 pub mod logfile;
 pub mod names;
+pub mod notebook;
 pub mod staging;
 
 use crate::error::{Error, Kind, Result};

@@ -31,6 +31,9 @@ pub const RESTORE: &str = "RESTORE.md";
 /// Present where retention must keep the backup.
 pub const PINNED: &str = "pinned.json";
 
+/// The folder of the repository in which it is kept what was told to whom.
+pub const NOTIFIED: &str = ".notified";
+
 const ID: &str = "%Y%m%dT%H%M%SZ";
 
 /// The name of a backup that began at that time.

@@ -1,25 +1,23 @@
-//! Loading rows: N sessions send units, a run of one table's units a COPY.
-//! It owns the division of work and the digests of what was sent; which tables there are, the schema's restore has decided.
+//! Loading rows: N sessions send units, a run of one table's units a COPY, and build indexes where no rows are left to send.
+//! It owns sending and the digests of what was sent; who sends what, `queue` decides.
 //! Invariant: what counts is what the server acknowledged: its row count of each COPY, and the digest of the very bytes that it took.
 
+use super::order::Build;
+use super::queue::{Queue, Task};
 use super::{Job, in_units};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
 use crate::manifest::{Mover, Table};
 use crate::postgres::catalogue;
 use crate::postgres::catalogue::column_list;
-use crate::postgres::quote::quote_qualified;
+use crate::postgres::quote::{quote_literal, quote_qualified};
 use crate::postgres::session::Session;
 use crate::script::digest::{Digest, RowStream};
 use crate::script::reader::UnitReader;
 use crate::script::unit::Unit;
 use crate::verify;
 use std::fs::File;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, mpsc};
-
-/// How many plain bytes one COPY carries at most, so that a giant table is shared among all workers.
-const RUN_BYTES: u64 = 32 << 20;
 
 /// What was loaded.
 #[derive(Debug, Default)]
@@ -34,27 +32,46 @@ pub struct Loaded {
     pub moved_by_pg_dump: Vec<usize>,
 }
 
-/// Loads all units.
-pub fn load(job: &Job<'_>, script: &File, units: &[Unit]) -> Result<Loaded> {
+/// Loads all units, and builds indexes of tables that are loaded while others still load.
+pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>) -> Result<Loaded> {
     let tables = &job.manifest.tables;
-    let runs = divide(units);
+    let queue = Queue::new(units, builds, job.request.jobs);
     job.observer.event(&Event::Total { bytes: units.iter().map(|unit| unit.bytes).sum(), tables: in_units(job.manifest).len() as u64 });
-    let (next, found) = (AtomicUsize::new(0), tables.iter().map(|_| Mutex::new(Digest::default())).collect::<Vec<_>>());
+    let found: Vec<Mutex<Digest>> = tables.iter().map(|_| Mutex::default()).collect();
     let work = || -> Result<()> {
-        let mut session = connect(job)?;
-        let mut reader = UnitReader::default();
-        while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let table = run[0].table as usize;
-            let digest = send(job, &mut session, &mut reader, script, &tables[table], run)?;
-            found[table].lock().map_err(|_| Error::new(Kind::Failed, "a worker panicked: this is a bug in kluis"))?.add(&digest);
+        let (mut session, mut reader) = (None, UnitReader::default());
+        while let Some(task) = queue.next(job.stop) {
+            match task {
+                Task::Rows(rows) => {
+                    let session = match &mut session {
+                        Some(session) => session,
+                        None => session.insert(connect(job)?),
+                    };
+                    let table = &tables[rows.table];
+                    let digest = if rows.whole {
+                        send_whole(job, session, &mut reader, script, table, &rows.units)?
+                    } else {
+                        send(job, session, &mut reader, script, table, &rows.units, Freeze::No)?
+                    };
+                    found[rows.table].lock().map_err(|_| Error::new(Kind::Failed, "a worker panicked: this is a bug in kluis"))?.add(&digest);
+                    queue.loaded(rows.table);
+                }
+                Task::Build { build, serial } => {
+                    // pg_restore has a session of its own.
+                    session = None;
+                    job.apply_entries("build", &build.entries, 1, serial)?;
+                    queue.built(&build);
+                }
+            }
         }
         Ok(())
     };
     let results: Vec<Result<()>> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..job.request.jobs.clamp(1, runs.len().max(1))).map(|_| scope.spawn(|| job.together(work()))).collect();
+        let threads: Vec<_> = (0..job.request.jobs.clamp(1, queue.width().max(1))).map(|_| scope.spawn(|| job.together(work()))).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a worker panicked: this is a bug in kluis")))).collect()
     });
     crate::stop::first_cause(results)?;
+    job.stop.check()?;
     let (mut loaded, mut wrong) = (Loaded::default(), Vec::new());
     for (index, (table, digest)) in tables.iter().zip(found).enumerate() {
         if table.moved_by == Mover::PgDump {
@@ -68,6 +85,26 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit]) -> Result<Loaded> {
         loaded.bytes += digest.bytes;
     }
     if job.request.no_check || wrong.is_empty() { Ok(loaded) } else { Err(verify::failure(&job.request.backup.id, &wrong)) }
+}
+
+/// Loads all rows of a table that holds none, in one transaction that empties it first: then the server can write them as frozen, and nobody
+/// has to touch the pages once more, neither the indexes that are built next nor a vacuum in days to come (manual, COPY FREEZE).
+fn send_whole(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, script: &File, table: &Table, units: &[Unit]) -> Result<Digest> {
+    let name = quote_qualified(&table.schema, &table.name);
+    let loading = |error: Error| error.context(format!("cannot load table {}", table.label()));
+    session.execute("BEGIN").map_err(loading)?;
+    // A table of an extension may have got rows when the extension was created; they are not ours to remove.
+    let empty = session.query(&format!("SELECT FROM ONLY {name} LIMIT 1")).map_err(loading)?.is_empty();
+    let right = format!("SELECT pg_catalog.has_table_privilege({}, 'TRUNCATE')", quote_literal(&name));
+    let freeze = if empty && session.query(&right).map_err(loading)?.single()? == "t" {
+        session.execute(&format!("TRUNCATE TABLE ONLY {name}")).map_err(loading)?;
+        Freeze::Yes
+    } else {
+        Freeze::No
+    };
+    let digest = send(job, session, reader, script, table, units, freeze)?;
+    session.execute("COMMIT").map_err(loading)?;
+    Ok(digest)
 }
 
 /// What is wrong with the rows that were loaded into a table.
@@ -90,6 +127,15 @@ pub fn connect(job: &Job<'_>) -> Result<Session> {
     Ok(session)
 }
 
+/// Whether rows are written as if they were old: only into a table that was emptied in the same transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freeze {
+    /// As any row.
+    No,
+    /// Frozen.
+    Yes,
+}
+
 /// What the reader of a run hands over.
 enum Read<'u> {
     /// A piece of rows.
@@ -105,10 +151,11 @@ const AHEAD: usize = 2;
 
 /// Sends a run of units of one table in one COPY, and returns the digest of what the server took. A thread of its own decompresses and digests the
 /// next piece meanwhile, so that the server never waits for us: parsing rows is what takes the time.
-pub fn send(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, script: &File, table: &Table, run: &[Unit]) -> Result<Digest> {
+pub fn send(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, script: &File, table: &Table, run: &[Unit], freeze: Freeze) -> Result<Digest> {
     let encoding = &job.manifest.database.encoding;
-    let name = quote_qualified(&table.schema, &table.name);
-    let mut copy = session.copy_in(&format!("COPY {name}{} FROM STDIN WITH (FORMAT text, ENCODING '{encoding}')", column_list(&table.columns)))?;
+    let (name, columns) = (quote_qualified(&table.schema, &table.name), column_list(&table.columns));
+    let freeze = if freeze == Freeze::Yes { "FREEZE, " } else { "" };
+    let mut copy = session.copy_in(&format!("COPY {name}{columns} FROM STDIN WITH ({freeze}FORMAT text, ENCODING '{encoding}')"))?;
     let mut total = Digest::default();
     std::thread::scope(|scope| {
         let (give, take) = mpsc::sync_channel(AHEAD);
@@ -164,24 +211,4 @@ fn read<'u>(reader: &mut UnitReader, script: &File, run: &'u [Unit], give: &mpsc
             return;
         }
     }
-}
-
-/// Runs of units of one table each, those of the largest tables first.
-pub fn divide(units: &[Unit]) -> Vec<Vec<Unit>> {
-    let mut tables: Vec<Vec<Unit>> = verify::units_of(units).into_values().collect();
-    tables.sort_by_key(|units| std::cmp::Reverse(units.iter().map(|unit| unit.bytes).sum::<u64>()));
-    let mut runs: Vec<Vec<Unit>> = Vec::new();
-    for units in tables {
-        let (mut run, mut bytes) = (Vec::new(), 0);
-        for unit in units {
-            if bytes > 0 && bytes + unit.bytes > RUN_BYTES {
-                runs.push(std::mem::take(&mut run));
-                bytes = 0;
-            }
-            bytes += unit.bytes;
-            run.push(unit);
-        }
-        runs.push(run);
-    }
-    runs
 }

@@ -4,7 +4,9 @@
 
 mod loading;
 mod objects;
+mod order;
 mod place;
+mod queue;
 mod tables;
 
 use crate::error::{Error, Kind, Result};
@@ -12,6 +14,7 @@ use crate::events::{Event, Observer};
 use crate::manifest::{LargeObjects, Manifest, Mover};
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
+use crate::postgres::contents::Entry;
 use crate::postgres::tools::{Places, Tools, find};
 use crate::postgres::{catalogue, contents};
 use crate::repository::files::open_file;
@@ -20,6 +23,7 @@ use crate::repository::names;
 use crate::script::unit::Unit;
 use crate::stop::{Reason, Stop};
 use crate::verify;
+use order::Order;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -79,6 +83,8 @@ struct Job<'a> {
     manifest: &'a Manifest,
     tools: Tools,
     passfile: Passfile,
+    /// As the target, but for sessions in which an index is built by one process: where the way to the server allows that to be said.
+    serial: Option<Connection>,
     stop: &'a Stop,
     observer: &'a dyn Observer,
 }
@@ -102,9 +108,10 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
     // The programs of the target's major: they know its syntax. An archive of an older major they read as well.
     let tools = find(request.places, target.session.server_version_num() / 10_000)?;
     let passfile = Passfile::create(request.scratch, request.to)?;
-    let job = Job { request, manifest, tools, passfile, stop, observer };
+    let mut job = Job { request, manifest, tools, passfile, serial: None, stop, observer };
     if request.tables.is_empty() {
         let properties = place::make_room(&job, target, &mut restored.warnings)?;
+        job.serial = job.serial()?;
         job.everything(&units, &mut restored)?;
         place::settle(&job, &properties, &mut restored.warnings)?;
     } else {
@@ -118,11 +125,13 @@ impl Job<'_> {
         let (request, manifest) = (self.request, self.manifest);
         self.observer.event(&Event::Step("pre-data"));
         self.apply(self.pg_restore().arg("--section=pre-data").arg(self.archive()))?;
+        let order = self.order()?;
         self.observer.event(&Event::Step("rows"));
         let script = open_file(&request.backup.path.join(&manifest.script.file))?;
+        let builds = order.as_ref().map(|order| order.builds.clone()).unwrap_or_default();
         let (objects, rows) = std::thread::scope(|scope| {
             let objects = scope.spawn(|| self.together(objects::load(self, &script)));
-            let rows = self.together(loading::load(self, &script, units));
+            let rows = self.together(loading::load(self, &script, units, builds));
             (objects.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the restore panicked: this is a bug in kluis"))), rows)
         });
         let (objects, rows): (LargeObjects, loading::Loaded) = crate::dump::first_failure(objects, rows)?;
@@ -132,10 +141,73 @@ impl Job<'_> {
         self.observer.event(&Event::Step("data"));
         self.apply(self.pg_restore().arg("--section=data").arg(self.archive()))?;
         self.observer.event(&Event::Step("indexes"));
-        self.apply(self.pg_restore().arg("--section=post-data").arg(format!("--jobs={}", request.jobs)).arg(self.archive()))?;
+        match &order {
+            Some(order) => self.rest(order)?,
+            None => self.apply(self.pg_restore().arg("--section=post-data").arg(format!("--jobs={}", request.jobs)).arg(self.archive()))?,
+        }
         self.check_rest(&rows.moved_by_pg_dump)?;
         (restored.tables, restored.rows, restored.bytes, restored.large_objects) = (rows.tables, rows.rows, rows.bytes, objects.count);
         Ok(())
+    }
+
+    /// The connection for building an index by one process. A connection pooler may refuse such a setting at the start of a session: then there
+    /// is none.
+    fn serial(&self) -> Result<Option<Connection>> {
+        if self.request.jobs == 1 || !self.is_large() {
+            return Ok(None);
+        }
+        let own = self.request.to.options.as_deref().unwrap_or_default();
+        let connection = Connection { options: Some(format!("{own} -c max_parallel_maintenance_workers=0")), ..self.request.to.clone() };
+        let tried = crate::postgres::session::Session::connect(&connection, self.stop);
+        self.stop.check()?;
+        Ok(tried.ok().map(|_| connection))
+    }
+
+    /// Whether there are so many rows that their order and that of their indexes matters.
+    fn is_large(&self) -> bool {
+        self.manifest.tables.iter().map(|table| table.bytes).sum::<u64>() >= order::LARGE
+    }
+
+    /// How indexes, keys and views follow the rows, or nothing where pg_restore may as well do it in one go.
+    fn order(&self) -> Result<Option<Order>> {
+        if !self.is_large() {
+            return Ok(None);
+        }
+        let listing = |option: &str| -> Result<Vec<Entry>> {
+            let listing = Tool::new(self.tools.program("pg_restore")).args(["--list", option]).arg(self.archive()).output(1 << 30, self.stop)?;
+            contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))
+        };
+        // Only a verbose listing tells what needs what, and only one that is not tells what is in the section.
+        let section: BTreeSet<u32> = listing("--section=post-data")?.iter().map(|entry| entry.id).collect();
+        let entries: Vec<Entry> = listing("--verbose")?.into_iter().filter(|entry| section.contains(&entry.id)).collect();
+        Ok(Some(order::order(&entries, &self.manifest.tables)))
+    }
+
+    /// Everything behind the rows but the indexes that were built while other tables loaded.
+    fn rest(&self, order: &Order) -> Result<()> {
+        let jobs = self.request.jobs;
+        self.apply_entries("rest", &order.rest, jobs, false)?;
+        let (keys, views) = std::thread::scope(|scope| {
+            let keys = || self.together(self.apply_entries("keys", &order.keys, jobs, false));
+            let views = || self.together(self.apply_entries("views", &order.views, 1, false));
+            if jobs == 1 {
+                return (keys(), views());
+            }
+            let keys = scope.spawn(keys);
+            let views = views();
+            (keys.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the restore panicked: this is a bug in kluis"))), views)
+        });
+        crate::dump::first_failure(keys, views)?;
+        self.apply_entries("last", &order.last, 1, false)
+    }
+
+    /// These entries of the archive, by pg_restore.
+    fn apply_entries(&self, name: &str, entries: &[u32], jobs: usize, serial: bool) -> Result<()> {
+        let Some(first) = entries.first() else { return Ok(()) };
+        // Several may be at work at once, each with a file of its own.
+        let list = self.list_file(&format!("{name}-{first}"), &entries.iter().map(|id| format!("{id};\n")).collect::<String>())?;
+        let to = self.serial.as_ref().filter(|_| serial).unwrap_or(self.request.to);
+        self.apply(self.pg_restore_into(to).arg(format!("--jobs={jobs}")).arg("--use-list").arg(&list.0).arg(self.archive()))
     }
 
     /// Counts and digests the rows that pg_restore loaded.
@@ -175,10 +247,14 @@ impl Job<'_> {
 
     /// pg_restore into the target. The first error ends it: a restore that went on after one is no restore.
     fn pg_restore(&self) -> Tool {
-        let database = &self.request.to.database;
+        self.pg_restore_into(self.request.to)
+    }
+
+    fn pg_restore_into(&self, to: &Connection) -> Tool {
+        let database = &to.database;
         // The name may look like a connection string: as a keyword's quoted value it is only a name.
         let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
-        let mut tool = Tool::new(self.tools.program("pg_restore")).connected(self.request.to, &self.passfile);
+        let mut tool = Tool::new(self.tools.program("pg_restore")).connected(to, &self.passfile);
         tool = tool.args(["--no-password", "--exit-on-error"]).arg(format!("--dbname=dbname='{quoted}'"));
         if self.request.no_owner {
             tool = tool.arg("--no-owner");
@@ -190,7 +266,7 @@ impl Job<'_> {
     }
 
     /// The archive's table of contents, less the entries that `keep` refuses, as a file for pg_restore. The file goes with the value.
-    fn list(&self, name: &str, keep: impl Fn(&contents::Entry) -> bool) -> Result<List> {
+    fn list(&self, name: &str, keep: impl Fn(&Entry) -> bool) -> Result<List> {
         let listing = Tool::new(self.tools.program("pg_restore")).arg("--list").arg(self.archive()).output(1 << 30, self.stop)?;
         let listing = String::from_utf8_lossy(&listing).into_owned();
         let mut kept = String::new();
@@ -201,11 +277,16 @@ impl Job<'_> {
                 kept.push('\n');
             }
         }
+        self.list_file(name, &kept)
+    }
+
+    /// A list of entries, as a file for pg_restore. The file goes with the value.
+    fn list_file(&self, name: &str, entries: &str) -> Result<List> {
         let path = self.request.scratch.join(format!(".kluis-list-{name}-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let mut file = crate::repository::files::create_file(&path)?;
         let list = List(path);
-        file.write_all(kept.as_bytes()).map_err(|error| Error::io("write", &list.0, error))?;
+        file.write_all(entries.as_bytes()).map_err(|error| Error::io("write", &list.0, error))?;
         Ok(list)
     }
 }

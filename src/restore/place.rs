@@ -122,9 +122,8 @@ pub fn make_room(job: &Job<'_>, mut target: Target, warnings: &mut Vec<String>) 
             .context(format!("cannot create database {name}"))
             .hinted("the role needs CREATEDB, and the server the backup's locale; a database that exists and is empty can be restored into without --create")
     })?;
-    for statement in wanted(request, &properties, false) {
-        let label = statement.split(" IS ").next().unwrap_or_default().to_owned();
-        carry_out(&mut target.session, &statement, &label, warnings)?;
+    for property in wanted(request, &properties, false) {
+        give(&mut target.session, request, property, warnings)?;
     }
     Ok(properties)
 }
@@ -155,36 +154,29 @@ fn empty(session: &mut Session, name: &str) -> Result<()> {
     }
 }
 
-/// Those properties that are wanted, as statements: what new sessions obey comes last of all.
-fn wanted(request: &Request<'_>, properties: &[Property], setting: bool) -> Vec<String> {
-    let name = quote_ident(&request.to.database);
-    properties
-        .iter()
-        .filter(|property| property.setting == setting && !(request.no_privileges && property.is_right()))
-        .map(|property| property.statement(&name))
-        .collect()
+/// Those properties that are wanted: rights and comments, or settings. What new sessions obey comes last of all.
+fn wanted<'p>(request: &Request<'_>, properties: &'p [Property], setting: bool) -> impl Iterator<Item = &'p Property> + use<'p> {
+    let no_privileges = request.no_privileges;
+    properties.iter().filter(move |property| property.setting == setting && !(no_privileges && property.is_right()))
 }
 
 /// Gives the database its settings: after everything else, because a time limit or `default_transaction_read_only` would get into the restore's way.
 pub fn settle(job: &Job<'_>, properties: &[Property], warnings: &mut Vec<String>) -> Result<()> {
-    let statements = wanted(job.request, properties, true);
-    if statements.is_empty() {
+    let mut settings = wanted(job.request, properties, true).peekable();
+    if settings.peek().is_none() {
         return Ok(());
     }
     let mut session = Session::connect(job.request.to, job.stop)?;
-    for (statement, property) in statements.iter().zip(properties.iter().filter(|property| property.setting)) {
-        carry_out(&mut session, statement, &property.label(), warnings)?;
-    }
-    Ok(())
+    settings.try_for_each(|property| give(&mut session, job.request, property, warnings))
 }
 
-/// The rows matter more than a right that this role or this server cannot give: that is a warning.
-fn carry_out(session: &mut Session, statement: &str, label: &str, warnings: &mut Vec<String>) -> Result<()> {
-    if let Err(error) = session.execute(statement) {
+/// Gives the database a property. The rows matter more than a right that this role or this server cannot give: that is a warning.
+fn give(session: &mut Session, request: &Request<'_>, property: &Property, warnings: &mut Vec<String>) -> Result<()> {
+    if let Err(error) = session.execute(&property.statement(&quote_ident(&request.to.database))) {
         if matches!(error.kind(), Kind::Interrupted | Kind::TimedOut) {
             return Err(error);
         }
-        warnings.push(format!("the database was not given what it had ({label}): {}", error.chain()));
+        warnings.push(format!("the database was not given what it had ({}): {}", property.label(), error.chain()));
     }
     Ok(())
 }

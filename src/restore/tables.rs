@@ -97,7 +97,8 @@ pub fn restore(job: &Job<'_>, mut session: Session, chosen: &[usize], units: &[U
     let mut reader = UnitReader::default();
     for index in missing.iter().chain(&present_in_order) {
         let table = &job.manifest.tables[*index];
-        let digest = loading::send(job, &mut session, &mut reader, &script, table, by_table.get(&(*index as u32)).map_or(&[], Vec::as_slice))?;
+        let digest =
+            loading::send(job, &mut session, &mut reader, &script, table, by_table.get(&(*index as u32)).map_or(&[], Vec::as_slice), loading::Freeze::No)?;
         if let Some(wrong) = loading::difference(table, &digest).filter(|_| !job.request.no_check) {
             return Err(verify::failure(&job.request.backup.id, &[wrong]));
         }

@@ -1,6 +1,6 @@
 //! The drill: what is wrong is caught, what is right is proven, and what cannot be judged here is not called bad.
 
-mod tamper;
+pub mod tamper;
 
 use crate::malformed::damage::{Base, Damage, Place, Seal, apply, reseal};
 use crate::support::cluster::{Cluster, Database};

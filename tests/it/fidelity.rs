@@ -178,6 +178,71 @@ fn big_tables_come_back_whole_where_they_cannot_be_split() {
     split_among(13);
 }
 
+/// Tables large enough that their indexes are built while others still load, with everything that comes after rows, and what needs it.
+const INDEXED: &str = "
+    CREATE TABLE huge (id int, word text, span int4range);
+    INSERT INTO huge SELECT i, repeat(md5(i::text), 8), int4range(i, i + 1) FROM generate_series(1, 250000) i;
+    ALTER TABLE huge ADD CONSTRAINT huge_pkey PRIMARY KEY (id);
+    ALTER TABLE huge ADD CONSTRAINT apart EXCLUDE USING gist (span WITH &&) WHERE (id < 1000);
+    CREATE UNIQUE INDEX \"huge \"\"word\" ON huge (word, id);
+    CREATE INDEX huge_expression ON huge (upper(word) text_pattern_ops) INCLUDE (id) WHERE id % 2 = 0;
+    ALTER TABLE huge CLUSTER ON huge_pkey, REPLICA IDENTITY USING INDEX huge_pkey;
+    ALTER INDEX huge_expression ALTER COLUMN 1 SET STATISTICS 77;
+    COMMENT ON INDEX huge_expression IS 'on an index that is built early';
+    COMMENT ON CONSTRAINT apart ON huge IS 'on a constraint that is built early';
+    CREATE STATISTICS huge_statistics ON id, word FROM huge;
+    CREATE TABLE large (id int PRIMARY KEY, other int REFERENCES huge, self int REFERENCES large DEFERRABLE, note text UNIQUE);
+    INSERT INTO large SELECT i, i, nullif(i - 1, 0), repeat(md5(i::text), 4) FROM generate_series(1, 40000) i;
+    COMMENT ON CONSTRAINT large_other_fkey ON large IS 'on a foreign key';
+    CREATE TABLE parted (id int, at date, note text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
+    CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2024-01-01') TO ('2024-07-01');
+    CREATE TABLE parted_2 PARTITION OF parted DEFAULT;
+    INSERT INTO parted SELECT i, '2024-01-01'::date + i % 366, repeat(md5(i::text), 4) FROM generate_series(1, 80000) i;
+    CREATE INDEX parted_note ON parted (note);
+    ALTER TABLE parted ADD FOREIGN KEY (id) REFERENCES huge;
+    CREATE MATERIALIZED VIEW sums AS SELECT h.id % 10 AS g, count(*) AS n FROM huge h JOIN large l ON l.other = h.id GROUP BY 1;
+    CREATE UNIQUE INDEX sums_g ON sums (g);
+    CREATE MATERIALIZED VIEW sum_of_sums AS SELECT sum(n) AS n FROM sums;
+    CREATE VIEW grouped AS SELECT id, word FROM huge GROUP BY id;
+    CREATE MATERIALIZED VIEW of_grouped AS SELECT count(*) FROM grouped;
+    CREATE FUNCTION refuses() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no more indexes'; END $$;
+    CREATE EVENT TRIGGER no_more ON ddl_command_start WHEN TAG IN ('CREATE INDEX', 'ALTER TABLE', 'REFRESH MATERIALIZED VIEW') EXECUTE FUNCTION refuses();
+    COMMENT ON EVENT TRIGGER no_more IS 'comes last';";
+
+fn indexed(major: u32) {
+    let Some(cluster) = Cluster::of(major) else { return };
+    let database = cluster.database("indexed");
+    database.sql(INDEXED);
+    let own = database.pg_dump(&[]);
+    let repo = Repo::new();
+    let backup = back_up(&repo, &database, "small", "2");
+    comes_back(&database, &repo, &backup, &own, "");
+    // The indexes are whole, not only their definitions; and the rows of a table that one session loads came in frozen.
+    for jobs in ["1", "2"] {
+        let again = cluster.database("indexed_again");
+        kluis(&["restore", "latest", "--jobs", jobs, "--to", &again.url()]).keeping(&repo).into(&cluster).run().done();
+        assert_eq!(again.value("SELECT n FROM sum_of_sums"), "40000");
+        assert_eq!(again.value("SET enable_seqscan = off; SELECT count(*) FROM huge WHERE id > 0"), "250000");
+        assert_eq!(again.value("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), "0");
+        // With more sessions they share the table, and then nobody may write frozen rows.
+        if jobs == "1" {
+            again.sql("CREATE EXTENSION pageinspect");
+            let frozen = "SELECT count(*) FROM generate_series(0, pg_relation_size('huge') / 8192 - 1) b CROSS JOIN heap_page_items(get_raw_page('huge', b::int)) WHERE t_infomask & 768 = 768";
+            assert_eq!(again.value(frozen), "250000");
+        }
+    }
+}
+
+#[test]
+fn indexes_that_are_built_early_come_back_13() {
+    indexed(13);
+}
+
+#[test]
+fn indexes_that_are_built_early_come_back_18() {
+    indexed(18);
+}
+
 #[test]
 fn three_thousand_tables_and_more_names_than_an_argument_list_holds() {
     let Some(cluster) = Cluster::of(16) else { return };

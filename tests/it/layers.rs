@@ -11,7 +11,7 @@ use std::path::Path;
 const ROOMS: &[&[&str]] = &[
     &["main"],
     &["cli"],
-    &["daemon"],
+    &["daemon", "notify"],
     &["run", "status"],
     &["proof", "prune"],
     &["drill"],
@@ -24,7 +24,7 @@ const ROOMS: &[&[&str]] = &[
     &["postgres", "notes"],
     &["script", "repository"],
     &["stop"],
-    &["manifest", "retention", "schedule", "units", "events", "log"],
+    &["manifest", "retention", "schedule", "units", "events", "log", "receiver"],
     &["error"],
 ];
 
@@ -41,6 +41,10 @@ const PURE: &[&str] = &[
     "src/schedule.rs",
     "src/schedule/",
     "src/units.rs",
+    "src/receiver.rs",
+    "src/notify/decide.rs",
+    "src/notify/message.rs",
+    "src/notify/request.rs",
     "src/repository/names.rs",
     "src/script/digest.rs",
     "src/script/objects.rs",

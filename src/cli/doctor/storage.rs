@@ -5,6 +5,7 @@ use super::super::text::{count, time};
 use super::Sheet;
 use crate::config::{Common, Target};
 use crate::error::{Error, Kind, Result};
+use crate::notify::standings;
 use crate::repository::history::{self, Outcome};
 use crate::repository::list::Listing;
 use crate::repository::lock::Lock;
@@ -37,6 +38,14 @@ pub fn repository(sheet: &mut Sheet<'_>, common: &Common) -> Result<Option<Repos
             sheet.warning("foreign files", format!("not ours, and left alone: {}", foreign.join(", ")), "give the repository a folder of its own")?
         }
         Err(error) => sheet.problem("folder", &error)?,
+    }
+    for standing in standings(&repository, &common.notify.receivers) {
+        let finding = format!("{} {}", standing.kind, standing.host);
+        match standing.last_reason.filter(|_| standing.failures_in_a_row > 0) {
+            Some(reason) => sheet.warning("messages", format!("{finding} could not be told: {reason}"), "kluis notify test tries it again")?,
+            None if standing.deliveries == 0 => sheet.ok("messages", format!("{finding} was told nothing so far; kluis notify test tries it"))?,
+            None => sheet.ok("messages", format!("{finding} takes them"))?,
+        }
     }
     Ok(Some(repository))
 }

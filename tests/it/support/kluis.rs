@@ -19,10 +19,22 @@ pub struct Kluis {
 
 /// `kluis` with these arguments and nothing in its environment but what every test needs.
 pub fn kluis(arguments: &[&str]) -> Kluis {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kluis"));
+    by(Command::new(env!("CARGO_BIN_EXE_kluis")), arguments)
+}
+
+/// The same, started by a shell that does this first: `umask 0777`, `ulimit -c unlimited`.
+pub fn kluis_after(first: &str, arguments: &[&str]) -> Kluis {
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", &format!("{first}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_kluis")]);
+    by(shell, arguments)
+}
+
+fn by(mut command: Command, arguments: &[&str]) -> Kluis {
     command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", folder()).current_dir(folder());
     command.env("BACKUP_SCRATCH_DIR", folder().join("scratch")).env("BACKUP_DRILL", "off");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+    // Where scripts/coverage wants to know which lines it ran.
+    command.envs(std::env::var_os("LLVM_PROFILE_FILE").map(|file| ("LLVM_PROFILE_FILE", file)));
     Kluis { command, words: arguments.join(" "), limit: Duration::from_secs(180) }
 }
 
@@ -61,6 +73,18 @@ impl Kluis {
     /// With this cluster's programs.
     pub fn tools(self, cluster: &Cluster) -> Kluis {
         self.env("BACKUP_PG_BIN", cluster.bin())
+    }
+
+    /// Without a variable that was set.
+    pub fn without(mut self, name: &str) -> Kluis {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// In this folder.
+    pub fn in_folder(mut self, folder: &std::path::Path) -> Kluis {
+        self.command.current_dir(folder);
+        self
     }
 
     /// As another user of the machine.
@@ -194,8 +218,16 @@ impl Running {
         }
         let status = self.ended.expect("it has ended");
         let (stdout, stderr) = self.collected();
-        let ended =
-            Ended { code: status.code(), signal: status.signal(), stdout, stderr, took: self.begun.elapsed(), memory: self.memory, words: self.words.clone() };
+        let ended = Ended {
+            code: status.code(),
+            signal: status.signal(),
+            dumped_core: status.core_dumped(),
+            stdout,
+            stderr,
+            took: self.begun.elapsed(),
+            memory: self.memory,
+            words: self.words.clone(),
+        };
         ended.says_no_secret();
         ended
     }
@@ -221,6 +253,8 @@ pub struct Ended {
     pub code: Option<i32>,
     /// The signal that ended it.
     pub signal: Option<i32>,
+    /// Whether it left a core.
+    pub dumped_core: bool,
     /// Its results.
     pub stdout: String,
     /// The rest of what it said.

@@ -1,0 +1,120 @@
+//! The order of what comes after the rows: which indexes are built while other tables still load, and what runs side by side at the end.
+//! It owns that plan, made of the archive's own table of contents and its dependencies; it leaves carrying it out to its siblings. Pure.
+//! Invariant: every entry stands in exactly one part, and never in an earlier part than an entry that it needs.
+
+use crate::manifest::{Mover, Table};
+use crate::postgres::contents::Entry;
+use std::collections::{HashMap, HashSet};
+
+/// From how many bytes of rows an index of a table is built on its own, as soon as the table is loaded. Below, the start of a pg_restore for it
+/// would take as long as the index.
+pub const LARGE: u64 = 4 << 20;
+
+/// From how many bytes of rows each index of a table is built by a pg_restore of its own, so that several are built at once.
+const HUGE: u64 = 64 << 20;
+
+/// Indexes that one pg_restore builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// The table, as its place in the manifest.
+    pub table: usize,
+    /// Nothing else can be built on the table meanwhile: a constraint is among them.
+    pub alone: bool,
+    /// The entries, by their numbers.
+    pub entries: Vec<u32>,
+}
+
+/// Everything behind the rows. The parts follow each other, but for `keys` and `views`, which run side by side: checking foreign keys and
+/// filling materialized views only reads tables, and nothing of either part needs the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Order {
+    /// Indexes that can be built as soon as their table's rows are loaded.
+    pub builds: Vec<Build>,
+    /// Everything else that is neither in `keys` nor in `views` and needs none of them.
+    pub rest: Vec<u32>,
+    /// Foreign keys.
+    pub keys: Vec<u32>,
+    /// Fillings of materialized views, in the order in which they read each other.
+    pub views: Vec<u32>,
+    /// Event triggers, which would fire before, and what needs something of `keys` or `views`.
+    pub last: Vec<u32>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Build,
+    Rest,
+    Keys,
+    Views,
+    Last,
+}
+
+/// The order for the entries of the post-data section, which stand in the archive's own order: what an entry needs comes before it.
+pub fn order(entries: &[Entry], tables: &[Table]) -> Order {
+    let large: HashMap<(u32, u32), usize> = tables
+        .iter()
+        .enumerate()
+        .filter(|(_, table)| table.moved_by == Mover::Units && table.bytes >= LARGE)
+        .flat_map(|(place, table)| table.objects.iter().map(move |object| (*object, place)))
+        .collect();
+    let (mut order, mut parts): (Order, HashMap<u32, Part>) = (Order::default(), HashMap::new());
+    let mut together: HashMap<usize, usize> = HashMap::new();
+    let mut seen = HashSet::new();
+    for entry in entries.iter().filter(|entry| seen.insert(entry.id)) {
+        let table = large.get(&(entry.catalogue, entry.oid)).copied().filter(|_| entry.is_index());
+        let (own, needs) = (own_part(entry, table.is_some()), entry.needs.iter().filter_map(|id| parts.get(id)));
+        let part = needs.fold(own, |part, needed| after(*needed, part));
+        match part {
+            Part::Build => {
+                let (table, alone) = (table.expect("only indexes of large tables are in this part"), entry.is_index_of_constraint());
+                match together.get(&table) {
+                    Some(place) if tables[table].bytes < HUGE => {
+                        order.builds[*place].entries.push(entry.id);
+                        order.builds[*place].alone |= alone;
+                    }
+                    _ => {
+                        together.insert(table, order.builds.len());
+                        order.builds.push(Build { table, alone, entries: vec![entry.id] });
+                    }
+                }
+            }
+            Part::Rest => order.rest.push(entry.id),
+            Part::Keys => order.keys.push(entry.id),
+            Part::Views => order.views.push(entry.id),
+            Part::Last => order.last.push(entry.id),
+        }
+        parts.insert(entry.id, part);
+    }
+    // The largest table is what everything waits for in the end; of its indexes first those that nothing else can run beside.
+    order.builds.sort_by_key(|build| (std::cmp::Reverse(tables[build.table].bytes), build.table, !build.alone));
+    order
+}
+
+fn own_part(entry: &Entry, of_large_table: bool) -> Part {
+    if of_large_table {
+        Part::Build
+    } else if entry.is_foreign_key() {
+        Part::Keys
+    } else if entry.is_refresh() {
+        Part::Views
+    } else if entry.is_event_trigger() {
+        Part::Last
+    } else {
+        Part::Rest
+    }
+}
+
+/// The part of an entry that would be in `part` and needs one that is in `needed`.
+fn after(needed: Part, part: Part) -> Part {
+    match (needed, part) {
+        (_, Part::Last) | (Part::Last, _) => Part::Last,
+        // A pg_restore of its own has only its own entries: what needs another one waits for all of them.
+        (Part::Build | Part::Rest, Part::Build) => Part::Rest,
+        (Part::Build | Part::Rest, part) => part,
+        (needed, part) if needed == part => part,
+        (Part::Keys | Part::Views, _) => Part::Last,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+//! Which part an entry comes into, and that nothing comes before what it needs.
+
+use super::*;
+use crate::postgres::contents::parse;
+use proptest::prelude::*;
+
+fn table(name: &str, bytes: u64, objects: &[(u32, u32)]) -> Table {
+    Table {
+        schema: "public".into(),
+        name: name.into(),
+        columns: Vec::new(),
+        condition: None,
+        moved_by: Mover::Units,
+        rows: 1,
+        bytes,
+        digest: String::new(),
+        units: 1,
+        objects: objects.to_vec(),
+    }
+}
+
+fn plan(listing: &str, tables: &[Table]) -> Order {
+    order(&parse(listing).unwrap(), tables)
+}
+
+#[test]
+fn every_kind_finds_its_part() {
+    let tables = [
+        table("small", LARGE - 1, &[(1259, 10), (1259, 11)]),
+        table("large", LARGE, &[(1259, 20), (2606, 21), (1259, 22)]),
+        table("huge", HUGE, &[(1259, 30), (2606, 31), (1259, 32), (1259, 33)]),
+    ];
+    let listing = "1; 1259 11 INDEX public small_i o\n2; 1259 22 INDEX public large_i o\n3; 2606 21 CONSTRAINT public large large_pkey o\n\
+        4; 1259 32 INDEX public huge_a o\n5; 1259 33 INDEX public huge_b o\n6; 2606 31 CONSTRAINT public huge huge_pkey o\n\
+        7; 0 0 COMMENT public INDEX huge_a o\n;\tdepends on: 4\n8; 2620 90 TRIGGER public large t o\n9; 0 0 INDEX ATTACH public p_i o\n;\tdepends on: 4\n\
+        10; 2606 91 FK CONSTRAINT public large large_fk o\n;\tdepends on: 6\n11; 0 0 COMMENT public CONSTRAINT large_fk ON large o\n;\tdepends on: 10\n\
+        12; 0 92 MATERIALIZED VIEW DATA public v o\n13; 0 93 MATERIALIZED VIEW DATA public w o\n;\tdepends on: 12\n14; 3466 94 EVENT TRIGGER - e o\n\
+        15; 0 0 COMMENT - EVENT TRIGGER e o\n;\tdepends on: 14\n";
+    let order = plan(listing, &tables);
+    let build = |table, alone, entries: &[u32]| Build { table, alone, entries: entries.to_vec() };
+    // The largest table first, and of its indexes the one that locks the others out; those of a table that is not huge together.
+    assert_eq!(order.builds, [build(2, true, &[6]), build(2, false, &[4]), build(2, false, &[5]), build(1, true, &[2, 3])]);
+    assert_eq!((order.rest, order.keys, order.views, order.last), (vec![1, 7, 8, 9], vec![10], vec![12, 13], vec![11, 14, 15]));
+}
+
+#[test]
+fn an_index_that_needs_something_of_its_section_waits_for_it() {
+    // A function that needs a primary key stands behind it, and so does an index that calls the function.
+    let tables = [table("huge", HUGE, &[(2606, 31), (1259, 32)])];
+    let order = plan(
+        "1; 2606 31 CONSTRAINT public huge huge_pkey o\n2; 1255 40 FUNCTION public f() o\n;\tdepends on: 1\n3; 1259 32 INDEX public i o\n;\tdepends on: 2\n",
+        &tables,
+    );
+    assert_eq!(order.builds.iter().flat_map(|build| build.entries.clone()).collect::<Vec<_>>(), [1]);
+    assert_eq!(order.rest, [2, 3]);
+}
+
+#[test]
+fn rows_that_pg_dump_moved_are_not_there_yet() {
+    let mut tables = [table("large", HUGE, &[(1259, 20)])];
+    tables[0].moved_by = Mover::PgDump;
+    assert_eq!(plan("1; 1259 20 INDEX public i o\n", &tables).rest, [1]);
+}
+
+/// What an entry is, and which of those before it it needs.
+fn entries() -> impl Strategy<Value = Vec<(usize, Vec<prop::sample::Index>)>> {
+    prop::collection::vec((0..8_usize, prop::collection::vec(any::<prop::sample::Index>(), 0..4)), 1..40)
+}
+
+proptest! {
+    #[test]
+    fn nothing_is_lost_or_comes_before_what_it_needs(kinds in entries()) {
+        const KINDS: [&str; 8] = ["1259 20 INDEX public i o", "2606 30 CONSTRAINT public t c o", "1259 99 INDEX public j o", "2606 91 FK CONSTRAINT public t f o",
+            "0 92 MATERIALIZED VIEW DATA public v o", "3466 94 EVENT TRIGGER - e o", "0 0 COMMENT public x o", "1255 40 FUNCTION public f() o"];
+        let tables = [table("large", LARGE, &[(1259, 20)]), table("huge", HUGE, &[(2606, 30)])];
+        let entries: Vec<Entry> = kinds.iter().enumerate().map(|(place, (kind, needs))| {
+            let mut entry = parse(&format!("{}; {}\n", place + 1, KINDS[*kind])).unwrap().remove(0);
+            entry.needs = if place == 0 { Vec::new() } else { needs.iter().map(|need| need.index(place) as u32 + 1).collect() };
+            entry
+        }).collect();
+        let order = order(&entries, &tables);
+        // Stages: builds, rest, keys beside views, last. Beside each other nothing may need the other part.
+        let mut stage = HashMap::new();
+        for (build, entries) in order.builds.iter().map(|build| &build.entries).enumerate() {
+            stage.extend(entries.iter().map(|id| (*id, (0, build))));
+        }
+        for (number, (part, ids)) in [(1, &order.rest), (2, &order.keys), (2, &order.views), (3, &order.last)].into_iter().enumerate() {
+            stage.extend(ids.iter().map(|id| (*id, (part, 100 + number))));
+        }
+        let listed = order.builds.iter().map(|build| build.entries.len()).sum::<usize>() + order.rest.len() + order.keys.len() + order.views.len() + order.last.len();
+        prop_assert_eq!((listed, stage.len()), (entries.len(), entries.len()));
+        for entry in &entries {
+            for need in &entry.needs {
+                let (own, needed) = (stage[&entry.id], stage[need]);
+                prop_assert!(needed.0 < own.0 || needed == own && own.0 > 0, "{} in {own:?} needs {need} in {needed:?}", entry.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What the sessions of a restore take from: rows of tables, and indexes that can be built once their table is loaded.
+//! It owns who gets what next; it leaves doing it to its siblings.
+//! Invariant: an index is given out only after all rows of its table were reported done, and never beside one that would lock it out.
+
+use super::order::Build;
+use crate::script::unit::Unit;
+use crate::stop::Stop;
+use crate::verify;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// How many plain bytes one COPY carries at most where a table is shared among sessions.
+const RUN_BYTES: u64 = 32 << 20;
+
+/// How often somebody who waits looks whether the run was stopped.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Rows to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rows {
+    /// The table, as its place in the manifest.
+    pub table: usize,
+    /// The units.
+    pub units: Vec<Unit>,
+    /// These are all rows of the table: nobody else loads into it.
+    pub whole: bool,
+}
+
+/// Something to do.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Load rows.
+    Rows(Rows),
+    /// Build indexes.
+    Build {
+        /// Which.
+        build: Build,
+        /// There is enough else to do for all sessions while this one builds: the server need not divide it among processes, which costs more
+        /// time in all.
+        serial: bool,
+    },
+}
+
+#[derive(Default)]
+struct State {
+    rows: VecDeque<Rows>,
+    builds: Vec<Build>,
+    /// How many tasks of rows a table still waits for.
+    loading: HashMap<usize, usize>,
+    /// How many sessions load into a table now.
+    busy: HashMap<usize, usize>,
+    /// How many builds run on a table, and whether one of them is alone.
+    building: HashMap<usize, (usize, bool)>,
+    /// The bytes of rows below all indexes that are not built yet, those of a table once for each.
+    to_build: u128,
+}
+
+/// The queue.
+pub struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    /// The bytes of each table's rows.
+    bytes: HashMap<usize, u128>,
+    jobs: usize,
+}
+
+impl Queue {
+    /// A queue of all units, and of these builds.
+    pub fn new(units: &[Unit], builds: Vec<Build>, jobs: usize) -> Self {
+        let rows: VecDeque<Rows> = divide(units, jobs).into();
+        let (mut loading, mut bytes) = (HashMap::new(), HashMap::new());
+        for part in &rows {
+            *loading.entry(part.table).or_insert(0) += 1;
+            *bytes.entry(part.table).or_insert(0) += part.units.iter().map(|unit| u128::from(unit.bytes)).sum::<u128>();
+        }
+        let mut queue = Queue { state: Mutex::default(), changed: Condvar::new(), bytes, jobs };
+        let to_build = builds.iter().map(|build| queue.work(build)).sum();
+        queue.state = Mutex::new(State { rows, builds, loading, to_build, ..State::default() });
+        queue
+    }
+
+    /// How many sessions can have something to do at most.
+    pub fn width(&self) -> usize {
+        let state = self.state();
+        state.rows.len().max(state.builds.len())
+    }
+
+    /// The next thing to do, or nothing where nothing is left or the run is stopped. It waits for what others have to finish first.
+    pub fn next(&self, stop: &Stop) -> Option<Task> {
+        let mut state = self.state();
+        while stop.reason().is_none() {
+            // Rows come first: they are what indexes wait for. Two sessions that load into one table wait for each other now and then, as both
+            // make its file longer: as long as there are other tables, they do not meet.
+            let place = state.rows.iter().position(|rows| !state.busy.contains_key(&rows.table)).unwrap_or(0);
+            if let Some(rows) = state.rows.remove(place) {
+                *state.busy.entry(rows.table).or_default() += 1;
+                return Some(Task::Rows(rows));
+            }
+            if state.builds.is_empty() {
+                return None;
+            }
+            let free = |build: &Build| {
+                let (running, alone) = state.building.get(&build.table).copied().unwrap_or_default();
+                !state.loading.contains_key(&build.table) && !alone && !(build.alone && running > 0)
+            };
+            if let Some(place) = state.builds.iter().position(free) {
+                let build = state.builds.remove(place);
+                let running = state.building.entry(build.table).or_default();
+                *running = (running.0 + 1, build.alone);
+                let serial = state.to_build >= self.work(&build) * self.jobs as u128;
+                return Some(Task::Build { build, serial });
+            }
+            state = match self.changed.wait_timeout(state, LOOK) {
+                Ok((state, _)) => state,
+                Err(poisoned) => poisoned.into_inner().0,
+            };
+        }
+        None
+    }
+
+    /// Rows were loaded.
+    pub fn loaded(&self, table: usize) {
+        let mut state = self.state();
+        let State { loading, busy, .. } = &mut *state;
+        for count in [loading, busy] {
+            if let Some(left) = count.get_mut(&table) {
+                *left -= 1;
+                if *left == 0 {
+                    count.remove(&table);
+                }
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// Indexes were built.
+    pub fn built(&self, build: &Build) {
+        let mut state = self.state();
+        state.to_build = state.to_build.saturating_sub(self.work(build));
+        if let Some(running) = state.building.get_mut(&build.table) {
+            *running = (running.0 - 1, running.1 && !build.alone);
+        }
+        self.changed.notify_all();
+    }
+
+    /// How much work indexes are, in bytes of rows that have to be read for them.
+    fn work(&self, build: &Build) -> u128 {
+        self.bytes.get(&build.table).copied().unwrap_or_default() * build.entries.len() as u128
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// Rows to load, those of the largest tables first. A table goes to one session as a whole, unless the others would wait for it in the end.
+fn divide(units: &[Unit], jobs: usize) -> Vec<Rows> {
+    let total: u64 = units.iter().map(|unit| unit.bytes).sum();
+    let bytes = |units: &[Unit]| units.iter().map(|unit| unit.bytes).sum::<u64>();
+    let mut tables: Vec<(u32, Vec<Unit>)> = verify::units_of(units).into_iter().collect();
+    tables.sort_by_key(|(_, units)| std::cmp::Reverse(bytes(units)));
+    let mut parts: Vec<Rows> = Vec::new();
+    for (table, units) in tables {
+        let table = table as usize;
+        if bytes(&units) as u128 * jobs as u128 <= u128::from(total) {
+            parts.push(Rows { table, units, whole: true });
+            continue;
+        }
+        let (mut run, mut length) = (Vec::new(), 0);
+        for unit in units {
+            if length > 0 && length + unit.bytes > RUN_BYTES {
+                parts.push(Rows { table, units: std::mem::take(&mut run), whole: false });
+                length = 0;
+            }
+            length += unit.bytes;
+            run.push(unit);
+        }
+        parts.push(Rows { table, units: run, whole: false });
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests;
