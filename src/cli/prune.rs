@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::prune::{candidate, carry_out, make_plan};
 use crate::repository::list::Listing;
 use crate::repository::lock::Lock;
-use crate::repository::{Repository, TargetFolder};
+use crate::repository::{Repository, TargetFolder, staging};
 use crate::retention::Plan;
 use crate::stop::Stop;
 use crate::units::format_bytes;
@@ -88,6 +88,10 @@ fn targets<'a>(config: &'a RepositoryConfig, repository: &Repository) -> Result<
 
 fn one(output: &Output, folder: &TargetFolder, settings: &Settings, dry_run: bool, stop: &Stop) -> Result<Target> {
     let lock = if dry_run { None } else { Some(Lock::take(folder, settings.lock_timeout, stop)?) };
+    if let Some(lock) = &lock {
+        // A prune that was killed in the middle left what it was deleting: the space is wanted now, not after the next backup.
+        staging::sweep(folder, lock)?;
+    }
     let listing = Listing::read(folder)?;
     let plan = make_plan(&listing, folder, &settings.policy, &settings.drill, Timestamp::now())?;
     let size = |id: &str| listing.backups.iter().find(|backup| backup.id == id).map_or(0, |backup| candidate(backup).bytes);

@@ -133,7 +133,8 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
     let done = writer.finish(&mut squeezer).map_err(failed)?;
     let (script, index) = (done.out.finish()?, done.index.finish()?);
     let (bytes, sha256) = hash_file(&staging.path().join(names::SCHEMA), |_| stop.check())?;
-    drop(job);
+    // Nothing with a password in it may become part of a backup.
+    job.passfile.remove()?;
     Ok(Dumped {
         snapshot: at,
         server: facts.server,

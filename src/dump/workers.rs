@@ -161,7 +161,7 @@ impl Work<'_> {
         session.execute(&catalogue::settings(self.major))?;
         catalogue::guard_against_swaps(&mut session)?;
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-        session.execute(&format!("SET TRANSACTION SNAPSHOT '{}'", self.snapshot))?;
+        session.execute(&format!("SET TRANSACTION SNAPSHOT '{}'", self.snapshot)).map_err(snapshot_lost)?;
         let mut mill = Mill::new(self);
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
@@ -178,6 +178,17 @@ impl Work<'_> {
             }
         }
     }
+}
+
+/// A snapshot goes with the session that exported it. What is then said of its name would tell nobody that a session was ended.
+fn snapshot_lost(error: Error) -> Error {
+    let gone = ServerError::of(&error).is_some_and(|error| ["22023", "42704", "55000"].contains(&error.sqlstate.as_str()));
+    if !gone {
+        return error;
+    }
+    Error::new(Kind::Unreachable, "the session that held the snapshot was lost")
+        .because(error)
+        .hinted("look whether the server was stopped or its sessions terminated; the next run starts afresh")
 }
 
 /// A worker's compressor and buffers.

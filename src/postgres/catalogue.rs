@@ -209,10 +209,11 @@ pub fn plain_tables(session: &mut Session, standby: bool) -> Result<Vec<Table>> 
     let major = session.server_version_num() / 10_000;
     // Unlogged tables cannot be read on a standby; pg_dump leaves their rows out there as well.
     let readable = if standby { "AND c.relpersistence = 'p'" } else { "" };
+    // A table that is dropped while we look has no size any more; that it is gone, the lock will tell.
     let query = format!(
         "SELECT c.oid, n.nspname, c.relname, {COLUMNS},
-            pg_catalog.pg_relation_size(c.oid) + CASE WHEN c.reltoastrelid <> 0 THEN pg_catalog.pg_relation_size(c.reltoastrelid) ELSE 0 END,
-            pg_catalog.pg_relation_size(c.oid) / pg_catalog.current_setting('block_size')::int,
+            coalesce(pg_catalog.pg_relation_size(c.oid), 0) + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0),
+            coalesce(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::int,
             coalesce((SELECT amname = 'heap' FROM pg_catalog.pg_am a WHERE a.oid = c.relam), false), {OBJECTS}
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'r' AND {OURS} {readable}
@@ -299,9 +300,10 @@ pub struct Obstacle {
 
 /// Everything that the role cannot read or would read only in part. People read this, so the server quotes names, and only where that is needed.
 pub fn obstacles(session: &mut Session) -> Result<Vec<Obstacle>> {
+    // What is dropped while we look is in nobody's way.
     let query = format!(
-        "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.relkind, pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
-            CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT') ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END,
+        "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.relkind, coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE'), true),
+            coalesce(CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT') ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END, true),
             CASE WHEN c.relkind = 'r' AND c.relrowsecurity THEN pg_catalog.row_security_active(c.oid) ELSE false END
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p', 'S') AND ({OURS} OR c.oid IN (SELECT pg_catalog.unnest(extconfig) FROM pg_catalog.pg_extension)) ORDER BY n.nspname, c.relname"

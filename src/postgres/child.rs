@@ -1,13 +1,17 @@
 //! Child processes: pg_dump and its relatives, started so that they end when we do.
-//! It owns process groups, the death of the parent, the 0600 passfile and what of stderr may be shown; it leaves arguments to its callers.
+//! It owns process groups, the death of the parent and what of stderr may be shown; it leaves arguments to its callers, the passfile to `passfile`.
 //! Invariant: no secret is in an argument or in the environment; end of stream is not success, the exit status is.
+
+mod passfile;
+
+pub use passfile::Passfile;
 
 use crate::error::{Error, Kind, Result};
 use crate::postgres::connection::Connection;
 use crate::stop::{Hooked, Stop};
 use rustix::process::{Pid, Signal};
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -42,43 +46,6 @@ pub fn become_child(arguments: impl Iterator<Item = OsString>) -> io::Error {
     }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     Command::new(program).args(arguments).exec()
-}
-
-/// A passfile of our own, 0600, removed with this value.
-#[derive(Debug)]
-pub struct Passfile {
-    path: PathBuf,
-}
-
-impl Passfile {
-    /// Writes the connection's password to a new file in `folder`. Without a password the file is empty.
-    pub fn create(folder: &Path, connection: &Connection) -> Result<Passfile> {
-        // Another process may have left one of the same name: a name that is in use is passed over.
-        for attempt in 0..1000u32 {
-            let path = folder.join(format!(".kluis-pass-{}-{attempt}", std::process::id()));
-            match std::fs::symlink_metadata(&path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                _ => continue,
-            }
-            let mut file = crate::repository::files::create_file(&path)?;
-            let passfile = Passfile { path };
-            let line = connection.passfile_line().unwrap_or_default();
-            file.write_all(&line).map_err(|error| Error::io("write", &passfile.path, error))?;
-            return Ok(passfile);
-        }
-        Err(Error::new(Kind::Storage, format!("no free name for a passfile in '{}'", folder.display())))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-}
-
-impl Drop for Passfile {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
 }
 
 /// A program to run.
@@ -331,7 +298,14 @@ fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
     // pg_dump carries out --lock-wait-timeout as a statement_timeout around LOCK TABLE (pg_dump.c, `getTables`).
     if said.contains("lock timeout") || (name.starts_with("pg_dump") && said.contains("due to statement timeout")) {
         kind = Kind::TimedOut;
-    } else if said.contains("connection to server") || said.contains("server closed the connection") || said.contains("terminating connection") {
+    } else if said.contains("connection to server")
+        || said.contains("could not connect to database")
+        || said.contains("server closed the connection")
+        || said.contains("terminating connection")
+    {
+        kind = Kind::Unreachable;
+    } else if said.contains("invalid snapshot identifier") || said.contains("could not import the requested snapshot") || said.contains("snapshot \"") {
+        // A snapshot goes with the session that exported it.
         kind = Kind::Unreachable;
     } else if said.contains("No space left on device") {
         kind = Kind::Storage;
@@ -406,6 +380,7 @@ pub fn clean(stderr: &str) -> String {
         "could not serialize ",
         "invalid snapshot identifier",
         "could not import the requested snapshot",
+        "snapshot \"",
     ];
     let (mut kept, mut server_spoke): (Vec<String>, bool) = (Vec::new(), false);
     for line in stderr.lines() {
@@ -441,7 +416,22 @@ pub fn clean(stderr: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{clean, failure};
+    use crate::error::Kind;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    #[test]
+    fn what_children_say_decides_the_class() {
+        let check = |stderr: &str, kind| assert_eq!(failure("pg_dump", ExitStatus::from_raw(256), stderr.as_bytes()).kind(), kind, "{stderr}");
+        check("pg_dumpall: error: could not connect to database \"dbname='app'\"\n", Kind::Unreachable);
+        check("pg_dump: error: connection to server at \"db\", port 5432 failed: server closed the connection unexpectedly\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: ERROR:  invalid snapshot identifier: \"00000003-0000001B-1\"\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: ERROR:  snapshot \"00000003-0000001B-1\" does not exist\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n", Kind::TimedOut);
+        check("pg_dump: error: could not write to output file: No space left on device\n", Kind::Storage);
+        check("pg_dump: error: query failed: ERROR:  permission denied for table t\n", Kind::Failed);
+    }
 
     #[test]
     fn what_children_say_is_shown_without_row_values() {

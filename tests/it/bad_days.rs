@@ -1,9 +1,10 @@
 //! Bad input and bad days: each gets its exit code, one clear error with a hint, no secret and no row value in it, and nothing is lost.
 
 use crate::support::cluster::{Cluster, Database};
+use crate::support::disk::SmallDisk;
 use crate::support::kluis::{Ended, Kluis, Running, kluis};
 use crate::support::repo::{Fingerprint, Repo, manifest};
-use crate::support::{CANARY, PASSWORD, folder, is_root, new_folder, server_user, skip, wait_for, wait_until};
+use crate::support::{CANARY, PASSWORD, folder, new_folder, server_user, skip, wait_for, wait_until};
 use rustix::process::Signal;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -209,31 +210,6 @@ fn pgbouncer_in_transaction_mode_is_refused_and_in_session_mode_it_works() {
             through.done();
             kluis(&["verify"]).keeping(&day.repo).run().done();
         }
-    }
-}
-
-/// A small file system of its own. Unmounted with the value.
-struct SmallDisk(std::path::PathBuf);
-
-impl SmallDisk {
-    fn mount(size: &str) -> Option<SmallDisk> {
-        let path = new_folder("disk");
-        let mounted = is_root()
-            && Command::new("mount")
-                .args(["-t", "tmpfs", "-o", &format!("size={size},mode=0700"), "kluis-it"])
-                .arg(&path)
-                .status()
-                .is_ok_and(|status| status.success());
-        if !mounted {
-            skip("a disk that fills up: a file system cannot be mounted here", "the tests as root, or in a privileged container");
-        }
-        mounted.then_some(SmallDisk(path))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 
@@ -493,6 +469,22 @@ fn a_run_that_is_killed_at_any_moment_leaves_nothing_that_looks_like_a_backup() 
     }
     day.the_next_run_is_fine();
     assert_eq!(day.repo.history().iter().filter(|run| run["outcome"] == "failed").count(), 0, "the dead write no history");
+}
+
+#[test]
+fn a_prune_clears_away_what_a_killed_one_left() {
+    let Some(cluster) = Cluster::of(16) else { return };
+    let day = Day::new(&cluster);
+    let (left, mine) = (day.repo.folder().join(".deleting-20200101T000000Z"), day.repo.folder().join(".deleting-mine"));
+    for folder in [&left, &mine] {
+        std::fs::create_dir(folder).unwrap();
+        std::fs::write(folder.join("manifest.json"), "{").unwrap();
+    }
+    kluis(&["prune", "--dry-run"]).keeping(&day.repo).run();
+    assert!(left.exists(), "a dry run changes nothing");
+    kluis(&["prune"]).keeping(&day.repo).run().done();
+    assert!(!left.exists() && mine.exists());
+    assert_eq!(day.repo.backups_fingerprint(), day.before);
 }
 
 /// Stops the processes of the server that serve a run, as a network that swallows everything would. They go on with the value's end.

@@ -159,7 +159,7 @@ const RULES: &[Rule] = &[
 const EXCEPTIONS: &[(&str, &str, &str, &str)] = &[
     ("environment", "src/main.rs", "std::env", "the arguments come from there, and go to cli unread"),
     ("files", "src/cli/demo.rs", "fs::rename", "the demonstration's repository, made in a temporary folder, is moved out of it with --keep"),
-    ("files", "src/postgres/child.rs", "fs::remove_file", "a passfile is a temporary file with a password in it: it goes with the value that made it"),
+    ("files", "src/postgres/child/passfile.rs", "fs::remove_file", "a passfile is a temporary file with a password in it: it goes with the value that made it"),
     ("files", "src/restore/mod.rs", "fs::remove_file", "the list for pg_restore is a temporary file: it goes with the value that made it"),
     ("files", "src/postgres/throwaway/folder.rs", "fs::DirBuilder", THROWAWAY),
     ("files", "src/postgres/throwaway/folder.rs", "DirBuilder::new", THROWAWAY),

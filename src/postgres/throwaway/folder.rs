@@ -8,6 +8,7 @@ use super::PORT;
 use super::account::Account;
 use super::leftovers;
 use crate::error::{Error, Kind, Result};
+use crate::postgres::child::Passfile;
 use crate::repository::files::hex;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, Metadata, Permissions};
@@ -89,6 +90,7 @@ pub fn sweep(scratch: &Path) -> Result<Vec<String>> {
     };
     // Working folders of processes have no links in them, so neither must this path.
     let scratch = std::fs::canonicalize(scratch).map_err(|error| Error::io("look at", scratch, error))?;
+    Passfile::sweep(&scratch);
     let (mut swept, mut failed) = (Vec::new(), None);
     for entry in entries {
         let name = entry.map_err(|error| Error::io("read", &scratch, error))?.file_name();

@@ -142,6 +142,21 @@ impl Cluster {
         }
     }
 
+    /// For the campaigns. Stops the server by this signal: SIGINT is the fast way, SIGQUIT the immediate one.
+    #[allow(dead_code)]
+    pub fn stop_with(&self, signal: rustix::process::Signal) {
+        if let Some(mut child) = self.0.process.lock().unwrap().take() {
+            let _ = rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal);
+            let _ = child.wait();
+        }
+    }
+
+    /// For the campaigns. Starts a server that was stopped, with the usual settings.
+    #[allow(dead_code)]
+    pub fn start_again(&self) {
+        self.start(&[]);
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.0.home.join("log")).unwrap_or_default()

@@ -93,6 +93,24 @@ impl Kluis {
         self
     }
 
+    /// For the campaigns. With another limit in time than usual.
+    #[allow(dead_code)]
+    pub fn lasting(mut self, limit: Duration) -> Kluis {
+        self.limit = limit;
+        self
+    }
+
+    /// For the campaigns. Started by this program, with these arguments before its own command line.
+    #[allow(dead_code)]
+    pub fn under(mut self, program: &std::path::Path, arguments: &[std::ffi::OsString]) -> Kluis {
+        let mut command = Command::new(program);
+        command.args(arguments).arg("--").arg(self.command.get_program()).args(self.command.get_args()).env_clear().current_dir(folder());
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
+        self.command = command;
+        self
+    }
+
     /// Starts it.
     #[track_caller]
     pub fn start(mut self) -> Running {
@@ -138,6 +156,12 @@ impl Running {
     /// Sends it a signal.
     pub fn signal(&self, signal: Signal) {
         let _ = rustix::process::kill_process(Pid::from_child(&self.child), signal);
+    }
+
+    /// For the campaigns. Sends a signal to its process group.
+    #[allow(dead_code)]
+    pub fn signal_group(&self, signal: Signal) {
+        let _ = rustix::process::kill_process_group(Pid::from_child(&self.child), signal);
     }
 
     /// Holds it when something has come to pass, so that the test can act in the middle of the run. Fails if the run ends before.

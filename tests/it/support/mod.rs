@@ -3,6 +3,7 @@
 //! Invariant: nothing outlives the test process: a watcher outside of it stops the servers and removes the folder, however the process ends.
 
 pub mod cluster;
+pub mod disk;
 pub mod kluis;
 pub mod receivers;
 pub mod repo;
