@@ -91,6 +91,9 @@ pub struct Watched {
     pub connection: Option<Connection>,
 }
 
+/// What was found out, and when; or why it could not be.
+type Known<T> = Option<(Instant, Result<T, String>)>;
+
 /// Everything the server needs.
 #[derive(Debug)]
 pub struct Site {
@@ -109,8 +112,8 @@ pub struct Site {
     /// Signs of life.
     pub pulse: Arc<Pulse>,
     shelves: Arc<Mutex<Shelves>>,
-    now: tokio::sync::Mutex<Option<(Instant, Result<Arc<Snapshot>, String>)>>,
-    ready: tokio::sync::Mutex<Option<(Instant, Result<(), String>)>>,
+    now: tokio::sync::Mutex<Known<Arc<Snapshot>>>,
+    ready: tokio::sync::Mutex<Known<()>>,
 }
 
 /// Whether messages arrive, by what the repository remembers of all attempts.

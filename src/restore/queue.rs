@@ -102,7 +102,8 @@ impl Queue {
             }
             let free = |build: &Build| {
                 let (running, alone) = state.building.get(&build.table).copied().unwrap_or_default();
-                !state.loading.contains_key(&build.table) && !alone && !(build.alone && running > 0)
+                let locked_out = alone || (build.alone && running > 0);
+                !locked_out && !state.loading.contains_key(&build.table)
             };
             if let Some(place) = state.builds.iter().position(free) {
                 let build = state.builds.remove(place);
