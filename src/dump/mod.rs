@@ -189,6 +189,11 @@ impl Job<'_> {
         })?;
         self.stop.moved();
         let file = crate::repository::files::open_file(&path)?;
+        // On a full volume pg_dump 16 was seen to end well and leave nothing (found by `scripts/campaign disk`).
+        if file.metadata().map_err(|error| Error::io("look at", &path, error))?.len() == 0 {
+            return Err(Error::new(Kind::Storage, format!("pg_dump wrote nothing into '{}'", path.display()))
+                .hinted("the volume was full at that moment: free some space on it; earlier backups were not touched"));
+        }
         file.sync_all().map_err(|error| Error::io("sync", &path, error))
     }
 

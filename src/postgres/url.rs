@@ -276,7 +276,7 @@ mod tests {
             ("postgres://user:hunter2%00@h/x", "the password"),
             ("postgres://user:hunt@er2@h/x", "more than one '@'"),
             ("postgres://user:hunter2", "port"),
-            ("postgres://user:h/unter2@h/x", "port"),
+            ("postgres://user:h/unter2@h/x", "'@' behind"),
             ("postgres://u@::1/x", "brackets"),
             ("postgres://u@[::1/x", "closing"),
             ("postgres://u@h:0/x", "port"),
