@@ -135,7 +135,7 @@ impl Reader<'_> {
     fn notify(&mut self) -> Option<Notify> {
         let receivers = self.get(&keys::NOTIFY, None, |typed| value::receivers(&typed.text));
         let events = self.setting(Whose::default(), &keys::NOTIFY_ON, keys::NOTIFY_ON.default, value::events);
-        let secret = self.get(&keys::NOTIFY_SECRET, None, |typed| Ok(Secret::from(typed.text.clone())));
+        let secret = self.get(&keys::NOTIFY_SECRET, None, |typed| value::one_line(&keys::NOTIFY_SECRET, &typed.text));
         let (receivers, origin) = receivers.ok()?.map_or((Vec::new(), Origin::Default), |(receivers, typed)| (receivers, typed.origin));
         let shown: Vec<String> = receivers.iter().map(ToString::to_string).collect();
         self.settings.push(Setting { target: None, key: keys::NOTIFY.name(), value: shown.join(", "), origin });

@@ -156,6 +156,15 @@ pub(super) fn receivers(text: &str) -> Parsed<Vec<Receiver>> {
     })
 }
 
+/// A secret that is one line of text.
+pub(super) fn one_line(key: &Key, text: &str) -> Parsed<Secret> {
+    if text.chars().any(char::is_control) {
+        Err(fault(key, "the value (not shown) has a line feed or another control character in it"))
+    } else {
+        Ok(Secret::from(text.to_owned()))
+    }
+}
+
 /// The events that receivers are told of.
 pub(super) fn events(key: &Key, text: &str) -> Parsed<Vec<&'static str>> {
     let words: Vec<(&str, &'static str)> = EVENTS.iter().map(|event| (*event, *event)).collect();

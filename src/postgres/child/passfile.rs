@@ -19,7 +19,7 @@ pub struct Passfile {
     path: PathBuf,
     removed: bool,
     /// The kernel releases it when we die.
-    _lock: File,
+    lock: Option<File>,
 }
 
 impl Passfile {
@@ -33,16 +33,17 @@ impl Passfile {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 _ => continue,
             }
-            let file = create_file(&path)?;
+            let mut file = create_file(&path)?;
             // A file system without locks makes nobody's sweep remove it either.
             let locked = flock(&file, FlockOperation::NonBlockingLockExclusive);
-            let mut passfile = Passfile { path, removed: false, _lock: file };
+            let mut passfile = Passfile { path, removed: false, lock: None };
             // Somebody's sweep came between the two calls, and is removing it.
-            if locked == Err(rustix::io::Errno::WOULDBLOCK) || passfile._lock.metadata().map_or(0, |metadata| metadata.nlink()) == 0 {
+            if locked == Err(rustix::io::Errno::WOULDBLOCK) || file.metadata().map_or(0, |metadata| metadata.nlink()) == 0 {
                 continue;
             }
             let line = connection.passfile_line().unwrap_or_default();
-            passfile._lock.write_all(&line).map_err(|error| Error::io("write", &passfile.path, error))?;
+            file.write_all(&line).map_err(|error| Error::io("write", &passfile.path, error))?;
+            passfile.lock = Some(file);
             return Ok(passfile);
         }
         Err(Error::new(Kind::Storage, format!("no free name for a passfile in '{}'", folder.display())))
@@ -55,9 +56,16 @@ impl Passfile {
 
     /// Removes it. Where it lies among files that stay, an error must not be passed over: there is a password in it.
     pub fn remove(mut self) -> Result<()> {
-        std::fs::remove_file(&self.path).map_err(|error| Error::io("remove", &self.path, error))?;
-        self.removed = true;
-        Ok(())
+        // NFS and FUSE rename what is removed while it is open.
+        self.lock = None;
+        match std::fs::remove_file(&self.path) {
+            // Unlocked, it is there for everybody's sweep.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &self.path, error)),
+            _ => {
+                self.removed = true;
+                Ok(())
+            }
+        }
     }
 
     /// Removes the passfiles in a folder that killed processes of this user left. What cannot be removed, the next sweep tries again.
@@ -77,6 +85,7 @@ impl Passfile {
 
 impl Drop for Passfile {
     fn drop(&mut self) {
+        self.lock = None;
         if !self.removed {
             let _ = std::fs::remove_file(&self.path);
         }
@@ -115,6 +124,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let passfile = Passfile::create(place.path(), &sample()).unwrap();
         std::fs::remove_file(passfile.path()).unwrap();
+        std::fs::create_dir(passfile.path()).unwrap();
         assert!(passfile.remove().is_err());
     }
 }

@@ -200,6 +200,35 @@ fn value(dice: &mut Dice, key: &Key) -> String {
         "DB_DATABASE" | "DB_USERNAME" | "PGOPTIONS" | "PGAPPNAME" => any(dice, &control),
         "DB_PASSWORD" => any(dice, &[format!("{SECRET}\n{word}"), format!("{word}\r\n{SECRET}"), format!("{SECRET}\n\n")]),
         "PGCONNECT_TIMEOUT" => any(dice, &[numbers(3_600), vec!["0".into(), "10s".into()]].concat()),
+        "BACKUP_NOTIFY" => any(
+            dice,
+            &[
+                format!("{word}://{SECRET}@{word}/{number}"),
+                format!("https://{word}\u{1b}{SECRET}"),
+                format!("https:///{SECRET}"),
+                format!("slack+https://{word}/x#{SECRET}"),
+                format!("https://good.example/{SECRET} {word}"),
+                format!("gotify+https://{word}"),
+                format!("telegram://{SECRET}@{word}"),
+                format!("smtp://{word}:{SECRET}@{word}"),
+                format!("smtp://{word}@{word}?to={word}"),
+            ],
+        ),
+        "BACKUP_NOTIFY_ON" => any(dice, &[word.clone(), format!("failure {word}"), word.to_uppercase(), number.to_string()]),
+        "BACKUP_NOTIFY_SECRET" => any(dice, &[format!("{SECRET}\n{word}"), format!("{word}\r\n{SECRET}"), format!("{SECRET}\u{7}")]),
+        "BACKUP_HTTP" => any(
+            dice,
+            &[
+                word.clone(),
+                format!("{}", 1 + number % 65_535),
+                format!("{word}:8080"),
+                format!("127.0.0.1:{}", 65_536 + number),
+                "::1:x".into(),
+                "0.0.0.0".into(),
+            ],
+        ),
+        "BACKUP_HTTP_TOKEN" => any(dice, &[word.clone(), format!("{SECRET} {word} {word}"), format!("{SECRET}é{SECRET}"), "x".repeat(15)]),
+        "BACKUP_LANG" => any(dice, &words),
         name => panic!("there is a new key {name}: say what it cannot be"),
     }
 }
