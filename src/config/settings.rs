@@ -13,7 +13,6 @@ use super::reader::{Bad, Reader, Typed};
 use super::render::Setting;
 use super::types::{Common, LogTarget, Notify, Settings};
 use super::value;
-use crate::postgres::connection::Secret;
 use crate::retention::Policy;
 
 /// Whose settings are read: a target's name with its table of the file, if it has any.

@@ -44,8 +44,8 @@ impl std::fmt::Display for Compression {
 /// Makes gzip members. One a thread: it keeps its tables between members.
 pub struct Squeezer {
     engine: Engine,
-    /// For numbers and for prose, where those have engines of their own.
-    special: Option<[Engine; 2]>,
+    /// For numbers, where those have an engine of their own.
+    for_numbers: Option<Engine>,
 }
 
 enum Engine {
@@ -72,11 +72,10 @@ impl Squeezer {
             Compression::Smallest => Engine::deflate(9),
         };
         #[cfg(feature = "isal")]
-        let for_numbers = || Engine::Isal(isal::CompressionLevel::Three);
+        let quick = || Engine::Isal(isal::CompressionLevel::Three);
         #[cfg(not(feature = "isal"))]
-        let for_numbers = || Engine::deflate(2);
-        let special = (compression == Compression::Small).then(|| [for_numbers(), Engine::deflate(3)]);
-        Squeezer { engine, special }
+        let quick = || Engine::deflate(2);
+        Squeezer { engine, for_numbers: (compression == Compression::Small).then(quick) }
     }
 
     /// Appends `plain`, as one gzip member, to `out`. Returns the member's length in bytes.
@@ -86,13 +85,10 @@ impl Squeezer {
             huffman::compress(plain, out);
             return Ok(out.len() - start);
         }
-        let place = self.special.as_ref().and_then(|_| match Text::of(plain) {
-            Text::Numbers => Some(0),
-            Text::Prose => Some(1),
-            Text::Mixed => None,
-        });
-        let Self { engine, special } = self;
-        search(special.as_mut().zip(place).map_or(engine, |(special, place)| &mut special[place]), plain, out)
+        match &mut self.for_numbers {
+            Some(engine) if are_numbers(plain) => search(engine, plain, out),
+            _ => search(&mut self.engine, plain, out),
+        }
     }
 
     /// Whether coding bytes by their frequency alone is better: tried out where the text looks as if it could be.
@@ -128,44 +124,16 @@ fn search(engine: &mut Engine, plain: &[u8], out: &mut Vec<u8>) -> io::Result<us
     Ok(out.len() - start)
 }
 
-/// What rows look like, as far as it tells how much a longer search for matches is worth. Told by the bytes alone, so that the same rows
-/// always become the same members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Text {
-    /// Digits and what stands between them. Matches are many, short and by chance: a longer search takes three times as long for a tenth less.
-    Numbers,
-    /// Words. Behind the first few candidates there is hardly a longer match.
-    Prose,
-    /// Anything else, such as jsonb, addresses and identifiers: a longer search finds much, and soon.
-    Mixed,
-}
-
-impl Text {
-    fn of(plain: &[u8]) -> Self {
-        // A prime, so that no column of rows of equal length is looked at alone.
-        const LOOKS: usize = 1021;
-        let step = plain.len() / LOOKS + 1;
-        let (mut numbers, mut words, mut all) = (0, 0, 0);
-        for byte in plain.iter().step_by(step) {
-            all += 1;
-            match byte {
-                b'0'..=b'9' | b'\t' | b'\n' | b'.' | b',' | b':' | b'-' | b'+' => numbers += 1,
-                b' ' => {
-                    numbers += 1;
-                    words += 1;
-                }
-                b'a'..=b'z' | b'A'..=b'Z' => words += 1,
-                _ => {}
-            }
-        }
-        if numbers * 10 >= all * 9 {
-            Text::Numbers
-        } else if words * 10 >= all * 9 {
-            Text::Prose
-        } else {
-            Text::Mixed
-        }
-    }
+/// Whether these rows are digits and what stands between them, nearly all of them. In such text matches are many, short and by chance: a longer search
+/// for them takes three times as long for a tenth less. Told by the bytes alone, so that the same rows always become the same members.
+fn are_numbers(plain: &[u8]) -> bool {
+    // A prime, so that no column of rows of equal length is looked at alone.
+    const LOOKS: usize = 1021;
+    let looked_at = plain.iter().step_by(plain.len() / LOOKS + 1);
+    let (all, numbers) = looked_at.fold((0, 0), |(all, numbers), byte| {
+        (all + 1, numbers + usize::from(matches!(byte, b'0'..=b'9' | b'\t' | b'\n' | b' ' | b'.' | b',' | b':' | b'-' | b'+')))
+    });
+    numbers * 10 >= all * 9
 }
 
 /// Takes whole members apart. One a thread.
@@ -221,12 +189,13 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_told_apart() {
-        let rows = |row: fn(u32) -> String| Text::of((0..2000).map(row).collect::<String>().as_bytes());
-        assert_eq!(rows(|n| format!("{n}\t{}\t2023-01-01 00:{:02}:04.575917+00\t{}.47\t-252.01\tt\n", n / 7, n % 60, n % 360)), Text::Numbers);
-        assert_eq!(rows(|n| format!("{}\tthe quick brown fox jumps over the lazy dog, and so on and on.\n", n % 10)), Text::Prose);
-        assert_eq!(rows(|n| format!("{n}\t{{\"path\": \"/app/{n}\", \"ok\": true, \"ref\": null}}\n")), Text::Mixed);
-        assert_eq!((Text::of(b""), Text::of(b"12\n")), (Text::Numbers, Text::Numbers));
+    fn rows_of_numbers_are_told() {
+        let rows = |row: fn(u32) -> String| are_numbers((0..2000).map(row).collect::<String>().as_bytes());
+        assert!(rows(|n| format!("{n}\t{}\t2023-01-01 00:{:02}:04.575917+00\t{}.47\t-252.01\tt\n", n / 7, n % 60, n % 360)));
+        assert!(!rows(|n| format!("{}\tthe quick brown fox jumps over the lazy dog, and so on and on.\n", n % 10)));
+        assert!(!rows(|n| format!("{n}\t{{\"path\": \"/app/{n}\", \"ok\": true, \"ref\": null}}\n")));
+        assert!(!rows(|n| format!("{:016x}\n", u64::from(n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))));
+        assert!(are_numbers(b"") && are_numbers(b"12\n"));
     }
 
     #[test]
