@@ -55,12 +55,12 @@ pub struct Room {
     pub days_left: Option<u64>,
 }
 
-/// How notifications fare. Kept by the daemon, from its start on.
+/// How notifications fare, by what the repository remembers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Voice {
-    /// How many could not be delivered.
+    /// How many attempts failed.
     pub failures: u64,
-    /// When the last one could not.
+    /// When the last one did.
     pub last_failure: Option<Timestamp>,
 }
 

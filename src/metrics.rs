@@ -115,7 +115,7 @@ pub fn render(board: &Board, format: Format) -> String {
         &[],
         board.room.map_or(f64::NAN, |room| room.days_left.map_or(f64::INFINITY, |days| days as f64 * 86_400.0)),
     );
-    out.family("kluis_notify_failures_total", "counter", "Notifications that could not be delivered since the start of kluis serve.");
+    out.family("kluis_notify_failures_total", "counter", "Attempts to deliver a notification that failed.");
     out.sample("kluis_notify_failures_total", &[], board.voice.failures as f64);
     out.finish()
 }

@@ -18,7 +18,7 @@ use crate::notify::Post;
 use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
 use crate::proof::{BY_DRILL, record_drill};
-use crate::repository::history::{self, Outcome};
+use crate::repository::history;
 use crate::repository::list::Listing;
 use crate::repository::{Repository, TargetFolder};
 use crate::run;
@@ -240,9 +240,7 @@ impl World for Real<'_> {
         let folder = self.0.folder(target);
         match work {
             // A history that cannot be read is no reason not to back up: the run itself will say what is wrong.
-            Work::Backup => {
-                history::read(&folder).ok()?.iter().filter(|run| matches!(run.outcome, Outcome::Done | Outcome::Warned)).map(|run| run.started).max()
-            }
+            Work::Backup => history::read(&folder).ok()?.iter().filter(|run| run.outcome.is_success()).map(|run| run.started).max(),
             Work::Drill => {
                 let proofs = Listing::read(&folder).ok()?.backups.into_iter().filter_map(|backup| backup.proof.ok().flatten());
                 proofs.filter(|proof: &Proof| proof.by == BY_DRILL).map(|proof| proof.at).max()

@@ -72,13 +72,6 @@ pub fn differences(backup: &Backup, manifest: &Manifest, tools: &Tools, restored
 struct Objects(BTreeMap<String, Vec<u128>>);
 
 impl Objects {
-    #[cfg(test)]
-    fn read(text: impl Read) -> std::io::Result<Objects> {
-        let mut objects = Objects::default();
-        objects.add(text)?;
-        Ok(objects)
-    }
-
     /// Takes a dump's text apart. Line by line: a literal may hold lines that look like a header, but then on both sides.
     fn add(&mut self, text: impl Read) -> std::io::Result<()> {
         let mut text = BufReader::with_capacity(256 << 10, text);
@@ -192,8 +185,14 @@ mod tests {
 
     const DUMP: &str = "--\n-- PostgreSQL database dump\n--\n\n\\restrict a\n\nSET x = 1;\n\n--\n-- Name: t; Type: TABLE; Schema: public; Owner: bob\n--\n\nCREATE TABLE t ();\n\n\n--\n-- Name: s; Type: SEQUENCE SET; Schema: public; Owner: bob\n--\n\nSELECT setval('s', 1);\n\n--\n-- Data for Name: c; Type: TABLE DATA; Schema: public; Owner: bob\n--\n\nCOPY c FROM stdin;\n1\n-- Name: x; Type: Y; Schema: Z; Owner: -\n\\.\n\n\n--\n-- PostgreSQL database dump complete\n--\n\n\\unrestrict a\n\n";
 
+    fn read(text: &str) -> Objects {
+        let mut objects = Objects::default();
+        objects.add(text.as_bytes()).unwrap();
+        objects
+    }
+
     fn compare(other: &str) -> Vec<String> {
-        Objects::read(DUMP.as_bytes()).unwrap().compare(&Objects::read(other.as_bytes()).unwrap(), true)
+        read(DUMP).compare(&read(other), true)
     }
 
     #[test]

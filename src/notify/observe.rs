@@ -76,8 +76,11 @@ pub fn see(target: &str, listing: &Listing, history: &[Entry], settings: &Settin
     troubles.extend(bad(listing));
     troubles.extend(overdue(&view, history, settings, now));
     troubles.extend(shrinkage(listing, settings, now));
-    let success =
-        history.iter().rev().find(|run| is_success(run)).and_then(|run| Some(Success { id: run.backup.clone()?, started: run.started, text: done(run) }));
+    let success = history
+        .iter()
+        .rev()
+        .find(|run| run.outcome.is_success())
+        .and_then(|run| Some(Success { id: run.backup.clone()?, started: run.started, text: done(run) }));
     Seen {
         target: target.to_owned(),
         state: view.state,
@@ -88,10 +91,6 @@ pub fn see(target: &str, listing: &Listing, history: &[Entry], settings: &Settin
         success,
         next_run: view.next_run,
     }
-}
-
-fn is_success(run: &Entry) -> bool {
-    matches!(run.outcome, Outcome::Done | Outcome::Warned)
 }
 
 /// A run that was interrupted is somebody's wish, and the next start catches up; one that was skipped says nothing.
@@ -107,7 +106,7 @@ fn done(run: &Entry) -> String {
 }
 
 fn failure(history: &[Entry], failed: Option<&Failed>) -> Option<Trouble> {
-    let telling = || history.iter().rev().filter(|run| is_success(run) || is_failure(run));
+    let telling = || history.iter().rev().filter(|run| run.outcome.is_success() || is_failure(run));
     let newest = telling().next();
     // The first of the failures that no success came after.
     let first = telling().take_while(|run| is_failure(run)).last();

@@ -90,11 +90,16 @@ pub struct Standing {
     pub last_reason: Option<String>,
 }
 
-/// How things stand with all receivers, by what the repository remembers. What cannot be read counts as nothing told yet.
+/// What a receiver knows. A note that cannot be read counts as none: better told twice than never.
+fn noted(notebook: &Notebook) -> Memory {
+    notebook.read().ok().flatten().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+/// How things stand with all receivers, by what the repository remembers.
 pub fn standings(repository: &Repository, receivers: &[Receiver]) -> Vec<Standing> {
     let names = note_names(receivers);
     let stand = |(receiver, name): (&Receiver, String)| {
-        let memory = Notebook::new(repository, &name).read().ok().flatten().and_then(|bytes| serde_json::from_slice::<Memory>(&bytes).ok()).unwrap_or_default();
+        let memory = noted(&Notebook::new(repository, &name));
         let (last_failure, last_reason) = memory.last_failure.unzip();
         Standing {
             kind: receiver.kind.word(),
@@ -513,13 +518,8 @@ impl Clerk {
         Round::Again { after, given_up: refusal.lasting || self.tries >= TRIES || after > LONG, why: refusal.reason }
     }
 
-    /// What the receiver knows. A note that cannot be read counts as none: better told twice than never.
     fn recall(&self) -> Memory {
-        if let Some(memory) = &self.unsaved {
-            return memory.clone();
-        }
-        let read = self.notebook.read().ok().flatten();
-        read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+        self.unsaved.clone().unwrap_or_else(|| noted(&self.notebook))
     }
 
     fn remember(&mut self, memory: &Memory, held: Option<&Held>) {

@@ -67,25 +67,14 @@ fn chart(title: &str, name: &str, samples: &[Sample], words: &Words, of: fn(&Sam
     let area = format!("{line}L{to:.1} {base:.1}L{from:.1} {base:.1}Z", base = HEIGHT - EDGE);
     let odd = samples.iter().filter(|sample| of(sample).1).count() as u64;
     let unusual = words.say(format!("{} unusual", words.count(odd)), format!("{} ongewoon", words.count(odd)));
+    let (count, begun, ended, top) = (samples.len(), shown(of(&first).0), shown(of(&last).0), shown(most));
     let label = words.say(
-        format!(
-            "{title} of {name} over {} runs: {} first, {} last, {} at the most; {unusual}",
-            samples.len(),
-            shown(of(&first).0),
-            shown(of(&last).0),
-            shown(most)
-        ),
-        format!(
-            "{title} van {name} over {} runs: eerst {}, laatst {}, ten hoogste {}; {unusual}",
-            samples.len(),
-            shown(of(&first).0),
-            shown(of(&last).0),
-            shown(most)
-        ),
+        format!("{title} of {name} over {count} runs: {begun} first, {ended} last, {top} at the most; {unusual}"),
+        format!("{title} van {name} over {count} runs: eerst {begun}, laatst {ended}, ten hoogste {top}; {unusual}"),
     );
     html! {
         figure {
-            figcaption { (title) ": " strong { (shown(of(&last).0)) } @if odd > 0 { " · ◆ " (unusual) } }
+            figcaption { (title) ": " strong { (ended) } @if odd > 0 { " · ◆ " (unusual) } }
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(label) {
                 path.area d=(area) {}
                 path.line d=(line) {}
@@ -96,7 +85,7 @@ fn chart(title: &str, name: &str, samples: &[Sample], words: &Words, of: fn(&Sam
                     }
                 }
             }
-            p.axis aria-hidden="true" { span { (day(first.at, words)) } span { "0 – " (shown(most)) } span { (day(last.at, words)) } }
+            p.axis aria-hidden="true" { span { (day(first.at, words)) } span { "0 – " (top) } span { (day(last.at, words)) } }
         }
     }
 }

@@ -164,7 +164,7 @@ fn footer(board: &Board, words: &Words) -> Markup {
             @if board.voice.failures > 0 {
                 p.warning role="status" {
                     span.sign aria-hidden="true" { "! " }
-                    (words.say("Notifications that could not be delivered since the start: ", "Meldingen die sinds de start niet aankwamen: "))
+                    (words.say("Attempts to deliver a notification that failed: ", "Pogingen om een melding te bezorgen die mislukten: "))
                     (words.count(board.voice.failures)) "."
                 }
             }

@@ -22,6 +22,13 @@ pub enum Outcome {
     Skipped,
 }
 
+impl Outcome {
+    /// Whether a backup was published.
+    pub fn is_success(self) -> bool {
+        matches!(self, Outcome::Done | Outcome::Warned)
+    }
+}
+
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {

@@ -10,6 +10,7 @@ use crate::events::Event;
 use crate::manifest::{Mover, Table};
 use crate::postgres::catalogue;
 use crate::postgres::catalogue::column_list;
+use crate::postgres::connection::Connection;
 use crate::postgres::quote::{quote_literal, quote_qualified};
 use crate::postgres::session::Session;
 use crate::script::digest::{Digest, RowStream};
@@ -32,8 +33,9 @@ pub struct Loaded {
     pub moved_by_pg_dump: Vec<usize>,
 }
 
-/// Loads all units, and builds indexes of tables that are loaded while others still load.
-pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>) -> Result<Loaded> {
+/// Loads all units, and builds indexes of tables that are loaded while others still load. `serial`: the target, for sessions in which an index is built
+/// by one process.
+pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, serial: Option<&Connection>) -> Result<Loaded> {
     let tables = &job.manifest.tables;
     let queue = Queue::new(units, builds, job.request.jobs);
     job.observer.event(&Event::Total { bytes: units.iter().map(|unit| unit.bytes).sum(), tables: in_units(job.manifest).len() as u64 });
@@ -56,10 +58,10 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>) ->
                     found[rows.table].lock().map_err(|_| Error::new(Kind::Failed, "a worker panicked: this is a bug in kluis"))?.add(&digest);
                     queue.loaded(rows.table);
                 }
-                Task::Build { build, serial } => {
+                Task::Build { build, serial: enough_else } => {
                     // pg_restore has a session of its own.
                     session = None;
-                    job.apply_entries("build", &build.entries, 1, serial)?;
+                    job.apply_entries(serial.filter(|_| enough_else).unwrap_or(job.request.to), "build", &build.entries, 1)?;
                     queue.built(&build);
                 }
             }

@@ -83,8 +83,6 @@ struct Job<'a> {
     manifest: &'a Manifest,
     tools: Tools,
     passfile: Passfile,
-    /// As the target, but for sessions in which an index is built by one process: where the way to the server allows that to be said.
-    serial: Option<Connection>,
     stop: &'a Stop,
     observer: &'a dyn Observer,
 }
@@ -108,10 +106,9 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
     // The programs of the target's major: they know its syntax. An archive of an older major they read as well.
     let tools = find(request.places, target.session.server_version_num() / 10_000)?;
     let passfile = Passfile::create(request.scratch, request.to)?;
-    let mut job = Job { request, manifest, tools, passfile, serial: None, stop, observer };
+    let job = Job { request, manifest, tools, passfile, stop, observer };
     if request.tables.is_empty() {
         let properties = place::make_room(&job, target, &mut restored.warnings)?;
-        job.serial = job.serial()?;
         job.everything(&units, &mut restored)?;
         place::settle(&job, &properties, &mut restored.warnings)?;
     } else {
@@ -125,13 +122,14 @@ impl Job<'_> {
         let (request, manifest) = (self.request, self.manifest);
         self.observer.event(&Event::Step("pre-data"));
         self.apply(self.pg_restore().arg("--section=pre-data").arg(self.archive()))?;
-        let order = self.order()?;
+        let order = if self.is_large() { Some(self.order()?) } else { None };
         self.observer.event(&Event::Step("rows"));
         let script = open_file(&request.backup.path.join(&manifest.script.file))?;
         let builds = order.as_ref().map(|order| order.builds.clone()).unwrap_or_default();
+        let serial = if builds.is_empty() { None } else { self.serial()? };
         let (objects, rows) = std::thread::scope(|scope| {
             let objects = scope.spawn(|| self.together(objects::load(self, &script)));
-            let rows = self.together(loading::load(self, &script, units, builds));
+            let rows = self.together(loading::load(self, &script, units, builds, serial.as_ref()));
             (objects.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the restore panicked: this is a bug in kluis"))), rows)
         });
         let (objects, rows): (LargeObjects, loading::Loaded) = crate::dump::first_failure(objects, rows)?;
@@ -150,10 +148,10 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The connection for building an index by one process. A connection pooler may refuse such a setting at the start of a session: then there
-    /// is none.
+    /// The target, for sessions in which an index is built by one process. A connection pooler may refuse such a setting at the start of a session:
+    /// then there is none.
     fn serial(&self) -> Result<Option<Connection>> {
-        if self.request.jobs == 1 || !self.is_large() {
+        if self.request.jobs == 1 {
             return Ok(None);
         }
         let own = self.request.to.options.as_deref().unwrap_or_default();
@@ -168,28 +166,29 @@ impl Job<'_> {
         self.manifest.tables.iter().map(|table| table.bytes).sum::<u64>() >= order::LARGE
     }
 
-    /// How indexes, keys and views follow the rows, or nothing where pg_restore may as well do it in one go.
-    fn order(&self) -> Result<Option<Order>> {
-        if !self.is_large() {
-            return Ok(None);
-        }
-        let listing = |option: &str| -> Result<Vec<Entry>> {
-            let listing = Tool::new(self.tools.program("pg_restore")).args(["--list", option]).arg(self.archive()).output(1 << 30, self.stop)?;
-            contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))
-        };
+    /// How indexes, keys and views follow the rows.
+    fn order(&self) -> Result<Order> {
         // Only a verbose listing tells what needs what, and only one that is not tells what is in the section.
-        let section: BTreeSet<u32> = listing("--section=post-data")?.iter().map(|entry| entry.id).collect();
-        let entries: Vec<Entry> = listing("--verbose")?.into_iter().filter(|entry| section.contains(&entry.id)).collect();
-        Ok(Some(order::order(&entries, &self.manifest.tables)))
+        let section: BTreeSet<u32> = self.listing(&["--section=post-data"])?.iter().map(|entry| entry.id).collect();
+        let entries: Vec<Entry> = self.listing(&["--verbose"])?.into_iter().filter(|entry| section.contains(&entry.id)).collect();
+        Ok(order::order(&entries, &self.manifest.tables))
+    }
+
+    /// The archive's table of contents, as pg_restore lists it with these options.
+    fn listing(&self, options: &[&str]) -> Result<Vec<Entry>> {
+        let tool = Tool::new(self.tools.program("pg_restore")).arg("--list").args(options).arg(self.archive());
+        let listing = tool.output(1 << 30, self.stop)?;
+        contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))
     }
 
     /// Everything behind the rows but the indexes that were built while other tables loaded.
     fn rest(&self, order: &Order) -> Result<()> {
         let jobs = self.request.jobs;
-        self.apply_entries("rest", &order.rest, jobs, false)?;
+        let to = self.request.to;
+        self.apply_entries(to, "rest", &order.rest, jobs)?;
         let (keys, views) = std::thread::scope(|scope| {
-            let keys = || self.together(self.apply_entries("keys", &order.keys, jobs, false));
-            let views = || self.together(self.apply_entries("views", &order.views, 1, false));
+            let keys = || self.together(self.apply_entries(to, "keys", &order.keys, jobs));
+            let views = || self.together(self.apply_entries(to, "views", &order.views, 1));
             if jobs == 1 {
                 return (keys(), views());
             }
@@ -198,15 +197,14 @@ impl Job<'_> {
             (keys.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the restore panicked: this is a bug in kluis"))), views)
         });
         crate::dump::first_failure(keys, views)?;
-        self.apply_entries("last", &order.last, 1, false)
+        self.apply_entries(to, "last", &order.last, 1)
     }
 
     /// These entries of the archive, by pg_restore.
-    fn apply_entries(&self, name: &str, entries: &[u32], jobs: usize, serial: bool) -> Result<()> {
+    fn apply_entries(&self, to: &Connection, name: &str, entries: &[u32], jobs: usize) -> Result<()> {
         let Some(first) = entries.first() else { return Ok(()) };
         // Several may be at work at once, each with a file of its own.
-        let list = self.list_file(&format!("{name}-{first}"), &entries.iter().map(|id| format!("{id};\n")).collect::<String>())?;
-        let to = self.serial.as_ref().filter(|_| serial).unwrap_or(self.request.to);
+        let list = self.list_file(&format!("{name}-{first}"), entries)?;
         self.apply(self.pg_restore_into(to).arg(format!("--jobs={jobs}")).arg("--use-list").arg(&list.0).arg(self.archive()))
     }
 
@@ -265,28 +263,20 @@ impl Job<'_> {
         tool
     }
 
-    /// The archive's table of contents, less the entries that `keep` refuses, as a file for pg_restore. The file goes with the value.
+    /// The archive's entries, less those that `keep` refuses, as a list for pg_restore.
     fn list(&self, name: &str, keep: impl Fn(&Entry) -> bool) -> Result<List> {
-        let listing = Tool::new(self.tools.program("pg_restore")).arg("--list").arg(self.archive()).output(1 << 30, self.stop)?;
-        let listing = String::from_utf8_lossy(&listing).into_owned();
-        let mut kept = String::new();
-        for line in listing.lines() {
-            let entries = contents::parse(line).map_err(|why| Error::new(Kind::Failed, why))?;
-            if entries.first().is_some_and(&keep) {
-                kept.push_str(line);
-                kept.push('\n');
-            }
-        }
+        let kept: Vec<u32> = self.listing(&[])?.iter().filter(|entry| keep(entry)).map(|entry| entry.id).collect();
         self.list_file(name, &kept)
     }
 
-    /// A list of entries, as a file for pg_restore. The file goes with the value.
-    fn list_file(&self, name: &str, entries: &str) -> Result<List> {
+    /// A list of entries, as a file for pg_restore, which looks at their numbers only. The file goes with the value.
+    fn list_file(&self, name: &str, entries: &[u32]) -> Result<List> {
         let path = self.request.scratch.join(format!(".kluis-list-{name}-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         let mut file = crate::repository::files::create_file(&path)?;
         let list = List(path);
-        file.write_all(entries.as_bytes()).map_err(|error| Error::io("write", &list.0, error))?;
+        let text: String = entries.iter().map(|id| format!("{id};\n")).collect();
+        file.write_all(text.as_bytes()).map_err(|error| Error::io("write", &list.0, error))?;
         Ok(list)
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::manifest::{Mover, Table};
 use crate::postgres::contents::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// From how many bytes of rows an index of a table is built on its own, as soon as the table is loaded. Below, the start of a pg_restore for it
 /// would take as long as the index.
@@ -59,8 +59,7 @@ pub fn order(entries: &[Entry], tables: &[Table]) -> Order {
         .collect();
     let (mut order, mut parts): (Order, HashMap<u32, Part>) = (Order::default(), HashMap::new());
     let mut together: HashMap<usize, usize> = HashMap::new();
-    let mut seen = HashSet::new();
-    for entry in entries.iter().filter(|entry| seen.insert(entry.id)) {
+    for entry in entries {
         let table = large.get(&(entry.catalogue, entry.oid)).copied().filter(|_| entry.is_index());
         let (own, needs) = (own_part(entry, table.is_some()), entry.needs.iter().filter_map(|id| parts.get(id)));
         let part = needs.fold(own, |part, needed| after(*needed, part));
