@@ -5,8 +5,10 @@
 
 use libdeflater::Crc;
 
-/// How many bytes share one code. Its table takes 150 bytes.
+/// How many bytes share one code.
 const BLOCK: usize = 256 << 10;
+/// How many bytes the table of a code takes.
+const TABLE: usize = 150;
 /// The longest code that deflate knows, in bits.
 const LONGEST: u8 = 15;
 /// The symbol that ends a block.
@@ -28,12 +30,12 @@ pub fn samples(plain: &[u8]) -> Option<[&[u8]; 2]> {
     (hexadecimal * 100 >= seen * 95).then(|| PLACES.map(|eighth| &plain[plain.len() / 8 * eighth..][..SAMPLE]))
 }
 
-/// How long `plain` would become, in bytes, table and all.
+/// How long `plain` would become, in bytes, as a part of a long text: with its share of the table.
 pub fn estimate(plain: &[u8]) -> usize {
     let counts = count(plain);
     let lengths = code_lengths(&counts);
     let bits: u64 = counts.iter().zip(lengths).map(|(count, length)| u64::from(*count) * u64::from(length)).sum();
-    (bits as usize).div_ceil(8) + 150
+    (bits as usize).div_ceil(8) + TABLE * plain.len() / BLOCK
 }
 
 /// Appends `plain`, as one gzip member, to `out`.
