@@ -52,8 +52,6 @@ struct State {
     busy: HashMap<usize, usize>,
     /// How many builds run on a table, and whether one of them is alone.
     building: HashMap<usize, (usize, bool)>,
-    /// The bytes of rows below all indexes that are not built yet, those of a table once for each.
-    to_build: u128,
 }
 
 /// The queue.
@@ -74,10 +72,8 @@ impl Queue {
             *loading.entry(part.table).or_insert(0) += 1;
             *bytes.entry(part.table).or_insert(0) += part.units.iter().map(|unit| u128::from(unit.bytes)).sum::<u128>();
         }
-        let mut queue = Queue { state: Mutex::default(), changed: Condvar::new(), bytes, jobs };
-        let to_build = builds.iter().map(|build| queue.work(build)).sum();
-        queue.state = Mutex::new(State { rows, builds, loading, to_build, ..State::default() });
-        queue
+        let state = Mutex::new(State { rows, builds, loading, ..State::default() });
+        Queue { state, changed: Condvar::new(), bytes, jobs }
     }
 
     /// How many sessions can have something to do at most.
@@ -109,7 +105,9 @@ impl Queue {
                 let build = state.builds.remove(place);
                 let running = state.building.entry(build.table).or_default();
                 *running = (running.0 + 1, build.alone);
-                let serial = state.to_build >= self.work(&build) * self.jobs as u128;
+                // What runs already may end before this one does: only what nobody has begun yet keeps the other sessions busy for sure.
+                let beside = state.builds.iter().filter(|other| other.table != build.table || !(build.alone || other.alone));
+                let serial = beside.map(|other| self.work(other)).sum::<u128>() >= self.work(&build) * self.jobs as u128;
                 return Some(Task::Build { build, serial });
             }
             state = match self.changed.wait_timeout(state, LOOK) {
@@ -138,7 +136,6 @@ impl Queue {
     /// Indexes were built.
     pub fn built(&self, build: &Build) {
         let mut state = self.state();
-        state.to_build = state.to_build.saturating_sub(self.work(build));
         if let Some(running) = state.building.get_mut(&build.table) {
             *running = (running.0 - 1, running.1 && !build.alone);
         }

@@ -75,19 +75,28 @@ fn sessions_share_a_table_only_where_nothing_else_is_left() {
 #[test]
 fn an_index_is_divided_only_where_sessions_have_nothing_else_to_do() {
     let stop = Stop::new();
-    let queue = Queue::new(&[unit(0, 0, 100), unit(1, 1, 30)], vec![build(0, false, 1), build(0, false, 2), build(1, false, 3)], 2);
-    for _ in 0..2 {
-        let Some(Task::Rows(rows)) = queue.next(&stop) else { panic!("rows come first") };
-        queue.loaded(rows.table);
-    }
-    let serial = || match queue.next(&stop) {
-        Some(Task::Build { build, serial }) => {
-            queue.built(&build);
-            serial
+    let serial = |builds: Vec<Build>| -> Vec<bool> {
+        let queue = Queue::new(&[unit(0, 0, 100), unit(1, 1, 30)], builds, 2);
+        for _ in 0..2 {
+            let Some(Task::Rows(rows)) = queue.next(&stop) else { panic!("rows come first") };
+            queue.loaded(rows.table);
         }
-        other => panic!("{other:?}"),
+        let next = || match queue.next(&stop) {
+            Some(Task::Build { build, serial }) => {
+                queue.built(&build);
+                Some(serial)
+            }
+            None => None,
+            other => panic!("{other:?}"),
+        };
+        std::iter::from_fn(next).collect()
     };
-    assert_eq!([serial(), serial(), serial()], [true, false, false]);
+    // Two more of the table suffice for both sessions, one more does not, and one of the small table neither.
+    assert_eq!(serial(vec![build(0, false, 1), build(0, false, 2), build(0, false, 3), build(1, false, 4)]), [true, false, false, false]);
+    // Beside a constraint nothing can be built on its table, whatever waits.
+    assert_eq!(serial(vec![build(0, true, 1), build(0, false, 2), build(0, false, 3), build(0, false, 4)]), [false, true, false, false]);
+    // A small index is not divided while large ones wait.
+    assert_eq!(serial(vec![build(1, true, 1), build(0, false, 2)]), [true, false]);
 }
 
 #[test]
