@@ -24,6 +24,13 @@ pub struct Build {
     pub entries: Vec<u32>,
 }
 
+impl Build {
+    /// Whether the server could not build both at once: a constraint locks its table against all others.
+    pub fn locks_out(&self, other: &Build) -> bool {
+        self.table == other.table && (self.alone || other.alone)
+    }
+}
+
 /// Everything behind the rows. The parts follow each other, but for `keys` and `views`, which run side by side: checking foreign keys and
 /// filling materialized views only reads tables, and nothing of either part needs the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -50,8 +50,8 @@ struct State {
     loading: HashMap<usize, usize>,
     /// How many sessions load into a table now.
     busy: HashMap<usize, usize>,
-    /// How many builds run on a table, and whether one of them is alone.
-    building: HashMap<usize, (usize, bool)>,
+    /// The builds that run.
+    building: Vec<Build>,
 }
 
 /// The queue.
@@ -96,17 +96,12 @@ impl Queue {
             if state.builds.is_empty() {
                 return None;
             }
-            let free = |build: &Build| {
-                let (running, alone) = state.building.get(&build.table).copied().unwrap_or_default();
-                let locked_out = alone || (build.alone && running > 0);
-                !locked_out && !state.loading.contains_key(&build.table)
-            };
+            let free = |build: &Build| !state.loading.contains_key(&build.table) && !state.building.iter().any(|other| other.locks_out(build));
             if let Some(place) = state.builds.iter().position(free) {
                 let build = state.builds.remove(place);
-                let running = state.building.entry(build.table).or_default();
-                *running = (running.0 + 1, build.alone);
+                state.building.push(build.clone());
                 // What runs already may end before this one does: only what nobody has begun yet keeps the other sessions busy for sure.
-                let beside = state.builds.iter().filter(|other| other.table != build.table || !(build.alone || other.alone));
+                let beside = state.builds.iter().filter(|other| !other.locks_out(&build));
                 let serial = beside.map(|other| self.work(other)).sum::<u128>() >= self.work(&build) * self.jobs as u128;
                 return Some(Task::Build { build, serial });
             }
@@ -136,9 +131,7 @@ impl Queue {
     /// Indexes were built.
     pub fn built(&self, build: &Build) {
         let mut state = self.state();
-        if let Some(running) = state.building.get_mut(&build.table) {
-            *running = (running.0 - 1, running.1 && !build.alone);
-        }
+        state.building.retain(|running| running != build);
         self.changed.notify_all();
     }
 
