@@ -220,6 +220,7 @@ impl Bits<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::script::gzip::tests::noise;
     use crate::script::gzip::{Expander, stream};
     use proptest::prelude::*;
     use std::io::Read;
@@ -276,12 +277,7 @@ mod tests {
 
     #[test]
     fn hexadecimal_noise_takes_half_a_byte_a_digit() {
-        let mut state = 1u64;
-        let mut noise = Vec::new();
-        while noise.len() < 1 << 20 {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            noise.extend_from_slice(format!("{:08x}", (state >> 32) as u32).as_bytes());
-        }
+        let noise = noise(512 << 10).iter().map(|byte| format!("{byte:02x}")).collect::<String>().into_bytes();
         assert!(samples(&noise).is_some());
         let length = comes_back(&noise);
         assert!(length < noise.len() / 2 + noise.len() / 100, "{length}");
