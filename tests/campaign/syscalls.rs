@@ -25,6 +25,7 @@ const HARMLESS: &[(&str, &str, &str, &str)] = &[
     ("kluis", "stat", "@/app/#T#Z", "whether a name is free is asked again right before the rename, and there an error counts"),
     ("kluis", "stat", "@/app/.deleting-", "what is taken for missing here is found by the rename onto it, which fails"),
     ("kluis", "stat", "@", "the repository's folder is looked at again, for its owner and rights, and there an error counts"),
+    ("kluis", "readlink", "@/app/latest", "a link that cannot be read is put in place anew, whatever it says"),
     ("kluis", "stat", "/.kluis-pass-", "a passfile that may have been swept is given up for the next name"),
     ("kluis", "flock", "/.kluis-pass-", "where a file system has no locks, no sweep can take one either, so none removes it"),
     ("kluis", "openat", "@/app/.staging-#T#Z", "the folder is read for passfiles of killed runs: a new one holds none"),
