@@ -1,8 +1,9 @@
-//! Loading rows: N sessions send units, a run of one table's units a COPY, and build indexes where no rows are left to send.
+//! Loading rows: N sessions send units, a run of one table's units a COPY, and build indexes and check
+//! foreign keys where no rows are left to send.
 //! It owns sending and the digests of what was sent; who sends what, `queue` decides.
 //! Invariant: what counts is what the server acknowledged: its row count of each COPY, and the digest of the very bytes that it took.
 
-use super::order::Build;
+use super::order::{Build, Key};
 use super::queue::{Queue, Task};
 use super::{Job, in_units};
 use crate::error::{Error, Kind, Result};
@@ -18,7 +19,7 @@ use crate::script::reader::UnitReader;
 use crate::script::unit::Unit;
 use crate::verify;
 use std::fs::File;
-use std::sync::{Mutex, mpsc};
+use std::sync::{Mutex, MutexGuard, mpsc};
 
 /// What was loaded.
 #[derive(Debug, Default)]
@@ -31,13 +32,15 @@ pub struct Loaded {
     pub bytes: u64,
     /// The places of the tables whose rows pg_restore loads.
     pub moved_by_pg_dump: Vec<usize>,
+    /// The foreign keys that are still to be checked.
+    pub keys: Vec<Key>,
 }
 
-/// Loads all units, and builds indexes of tables that are loaded while others still load. `serial`: the target, for sessions in which an index is built
-/// by one process.
-pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, serial: Option<&Connection>) -> Result<Loaded> {
+/// Loads all units, and meanwhile builds indexes of tables that are loaded, and checks foreign keys of tables that have their indexes. `serial`: the
+/// target, for sessions in which an index is built by one process.
+pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, keys: Vec<Key>, serial: Option<&Connection>) -> Result<Loaded> {
     let tables = &job.manifest.tables;
-    let queue = Queue::new(units, builds, job.request.jobs);
+    let queue = Queue::new(units, builds, keys, job.request.jobs);
     job.observer.event(&Event::Total { bytes: units.iter().map(|unit| unit.bytes).sum(), tables: in_units(job.manifest).len() as u64 });
     let found: Vec<Mutex<Digest>> = tables.iter().map(|_| Mutex::default()).collect();
     let work = || -> Result<()> {
@@ -55,7 +58,7 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, se
                     } else {
                         send(job, session, &mut reader, script, table, &rows.units, Freeze::No)?
                     };
-                    found[rows.table].lock().map_err(|_| Error::new(Kind::Failed, "a worker panicked: this is a bug in kluis"))?.add(&digest);
+                    locked(&found[rows.table]).add(&digest);
                     queue.loaded(rows.table);
                 }
                 Task::Build { build, serial: enough_else } => {
@@ -63,6 +66,17 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, se
                     session = None;
                     job.apply_entries(serial.filter(|_| enough_else).unwrap_or(job.request.to), "build", &build.entries, 1)?;
                     queue.built(&build);
+                }
+                Task::Key(key) => {
+                    // Rows that are missing break keys: they are the cause, and what is to be told.
+                    let wrong = key.tables.iter().filter_map(|table| difference(&tables[*table], &locked(&found[*table])));
+                    let wrong: Vec<String> = if job.request.no_check { Vec::new() } else { wrong.collect() };
+                    if !wrong.is_empty() {
+                        return Err(verify::failure(&job.request.backup.id, &wrong));
+                    }
+                    session = None;
+                    job.apply_entries(job.request.to, "key", &[key.entry], 1)?;
+                    queue.checked(&key);
                 }
             }
         }
@@ -74,7 +88,7 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, se
     });
     crate::stop::first_cause(results)?;
     job.stop.check()?;
-    let (mut loaded, mut wrong) = (Loaded::default(), Vec::new());
+    let (mut loaded, mut wrong) = (Loaded { keys: queue.left(), ..Loaded::default() }, Vec::new());
     for (index, (table, digest)) in tables.iter().zip(found).enumerate() {
         if table.moved_by == Mover::PgDump {
             loaded.moved_by_pg_dump.push(index);
@@ -87,6 +101,10 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, se
         loaded.bytes += digest.bytes;
     }
     if job.request.no_check || wrong.is_empty() { Ok(loaded) } else { Err(verify::failure(&job.request.backup.id, &wrong)) }
+}
+
+fn locked(digest: &Mutex<Digest>) -> MutexGuard<'_, Digest> {
+    digest.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 /// Loads all rows of a table that holds none, in one transaction that empties it first: then the server can write them as frozen, and nobody

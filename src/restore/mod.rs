@@ -23,7 +23,7 @@ use crate::repository::names;
 use crate::script::unit::Unit;
 use crate::stop::{Reason, Stop};
 use crate::verify;
-use order::Order;
+use order::{Key, Order};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -125,11 +125,11 @@ impl Job<'_> {
         let order = if self.is_large() { Some(self.order()?) } else { None };
         self.observer.event(&Event::Step("rows"));
         let script = open_file(&request.backup.path.join(&manifest.script.file))?;
-        let builds = order.as_ref().map(|order| order.builds.clone()).unwrap_or_default();
+        let (builds, keys) = order.as_ref().map(|order| (order.builds.clone(), order.early_keys.clone())).unwrap_or_default();
         let serial = if builds.is_empty() { None } else { self.serial()? };
         let (objects, rows) = std::thread::scope(|scope| {
             let objects = scope.spawn(|| self.together(objects::load(self, &script)));
-            let rows = self.together(loading::load(self, &script, units, builds, serial.as_ref()));
+            let rows = self.together(loading::load(self, &script, units, builds, keys, serial.as_ref()));
             (objects.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the restore panicked: this is a bug in kluis"))), rows)
         });
         let (objects, rows): (LargeObjects, loading::Loaded) = crate::dump::first_failure(objects, rows)?;
@@ -140,7 +140,7 @@ impl Job<'_> {
         self.apply(self.pg_restore().arg("--section=data").arg(self.archive()))?;
         self.observer.event(&Event::Step("indexes"));
         match &order {
-            Some(order) => self.rest(order)?,
+            Some(order) => self.rest(order, &rows.keys, serial.as_ref())?,
             None => self.apply(self.pg_restore().arg("--section=post-data").arg(format!("--jobs={}", request.jobs)).arg(self.archive()))?,
         }
         self.check_rest(&rows.moved_by_pg_dump)?;
@@ -148,14 +148,14 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// The target, for sessions in which an index is built by one process. A connection pooler may refuse such a setting at the start of a session:
+    /// The target, for sessions in which one process does all work of a statement. A connection pooler may refuse such settings at the start of a session:
     /// then there is none.
     fn serial(&self) -> Result<Option<Connection>> {
         if self.request.jobs == 1 {
             return Ok(None);
         }
         let own = self.request.to.options.as_deref().unwrap_or_default();
-        let connection = Connection { options: Some(format!("{own} -c max_parallel_maintenance_workers=0")), ..self.request.to.clone() };
+        let connection = Connection { options: Some(format!("{own} -c max_parallel_maintenance_workers=0 -c max_parallel_workers_per_gather=0")), ..self.request.to.clone() };
         let tried = crate::postgres::session::Session::connect(&connection, self.stop);
         self.stop.check()?;
         Ok(tried.ok().map(|_| connection))
@@ -170,8 +170,7 @@ impl Job<'_> {
     fn order(&self) -> Result<Order> {
         // Only a verbose listing tells what needs what, and only one that is not tells what is in the section.
         let section: BTreeSet<u32> = self.listing(&["--section=post-data"])?.iter().map(|entry| entry.id).collect();
-        let entries: Vec<Entry> = self.listing(&["--verbose"])?.into_iter().filter(|entry| section.contains(&entry.id)).collect();
-        Ok(order::order(&entries, &self.manifest.tables))
+        Ok(order::order(&self.listing(&["--verbose"])?, &section, &self.manifest.tables))
     }
 
     /// The archive's table of contents, as pg_restore lists it with these options.
@@ -181,14 +180,18 @@ impl Job<'_> {
         contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))
     }
 
-    /// Everything behind the rows but the indexes that were built while other tables loaded.
-    fn rest(&self, order: &Order) -> Result<()> {
+    /// Everything behind the rows but the indexes that were built while other tables loaded, and the keys that were checked then. `left`: those of the
+    /// early keys that were not.
+    fn rest(&self, order: &Order, left: &[Key], serial: Option<&Connection>) -> Result<()> {
         let jobs = self.request.jobs;
         let to = self.request.to;
         self.apply_entries(to, "rest", &order.rest, jobs)?;
+        let all_keys: Vec<u32> = order.keys.iter().copied().chain(left.iter().map(|key| key.entry)).collect();
+        // Keys of large tables follow each other, as they lock them: they are what is waited for, and processes beside a view's own would only be in their way.
+        let for_views = serial.filter(|_| !left.is_empty()).unwrap_or(to);
         let (keys, views) = std::thread::scope(|scope| {
-            let keys = || self.together(self.apply_entries(to, "keys", &order.keys, jobs));
-            let views = || self.together(self.apply_entries(to, "views", &order.views, 1));
+            let keys = || self.together(self.apply_entries(to, "keys", &all_keys, jobs));
+            let views = || self.together(self.apply_entries(for_views, "views", &order.views, 1));
             if jobs == 1 {
                 return (keys(), views());
             }

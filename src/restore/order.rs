@@ -1,10 +1,11 @@
-//! The order of what comes after the rows: which indexes are built while other tables still load, and what runs side by side at the end.
+//! The order of what comes after the rows: which indexes are built while other tables still load, which foreign keys are checked while the last indexes
+//! are built, and what runs side by side at the end.
 //! It owns that plan, made of the archive's own table of contents and its dependencies; it leaves carrying it out to its siblings. Pure.
 //! Invariant: every entry stands in exactly one part, and never in an earlier part than an entry that it needs.
 
 use crate::manifest::{Mover, Table};
 use crate::postgres::contents::Entry;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// From how many bytes of rows an index of a table is built on its own, as soon as the table is loaded. Below, the start of a pg_restore for it
 /// would take as long as the index.
@@ -31,15 +32,38 @@ impl Build {
     }
 }
 
+/// A foreign key that can be checked as soon as the indexes of its tables are built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The table that refers and the one that is referred to, as their places in the manifest. Adding the key locks both against everything but reads.
+    pub tables: BTreeSet<usize>,
+    /// The entry, by its number.
+    pub entry: u32,
+}
+
+impl Key {
+    /// Whether an index of this table could not be built at the same time, nor its rows loaded.
+    pub fn is_of(&self, table: usize) -> bool {
+        self.tables.contains(&table)
+    }
+
+    /// Whether the server could not add both at once.
+    pub fn locks_out(&self, other: &Key) -> bool {
+        !self.tables.is_disjoint(&other.tables)
+    }
+}
+
 /// Everything behind the rows. The parts follow each other, but for `keys` and `views`, which run side by side: checking foreign keys and
 /// filling materialized views only reads tables, and nothing of either part needs the other.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Order {
     /// Indexes that can be built as soon as their table's rows are loaded.
     pub builds: Vec<Build>,
+    /// Foreign keys that can be checked while the last indexes are built. What is not, joins `keys`.
+    pub early_keys: Vec<Key>,
     /// Everything else that is neither in `keys` nor in `views` and needs none of them.
     pub rest: Vec<u32>,
-    /// Foreign keys.
+    /// The other foreign keys.
     pub keys: Vec<u32>,
     /// Fillings of materialized views, in the order in which they read each other.
     pub views: Vec<u32>,
@@ -56,23 +80,28 @@ enum Part {
     Last,
 }
 
-/// The order for the entries of the post-data section, which stand in the archive's own order: what an entry needs comes before it.
-pub fn order(entries: &[Entry], tables: &[Table]) -> Order {
-    let large: HashMap<(u32, u32), usize> = tables
+/// The order for those of an archive's entries that are in its post-data section. They stand in the archive's own order: what an entry needs comes
+/// before it.
+pub fn order(archive: &[Entry], section: &BTreeSet<u32>, tables: &[Table]) -> Order {
+    let objects: HashMap<(u32, u32), usize> = tables
         .iter()
         .enumerate()
-        .filter(|(_, table)| table.moved_by == Mover::Units && table.bytes >= LARGE)
+        .filter(|(_, table)| table.moved_by == Mover::Units)
         .flat_map(|(place, table)| table.objects.iter().map(move |object| (*object, place)))
         .collect();
+    let of_table = |entry: &Entry| objects.get(&(entry.catalogue, entry.oid)).copied();
+    // Every table of the archive, and where it stands in the manifest.
+    let known: HashMap<u32, Option<usize>> = archive.iter().filter(|entry| entry.is_table()).map(|entry| (entry.id, of_table(entry))).collect();
     let (mut order, mut parts): (Order, HashMap<u32, Part>) = (Order::default(), HashMap::new());
-    let mut together: HashMap<usize, usize> = HashMap::new();
-    for entry in entries {
-        let table = large.get(&(entry.catalogue, entry.oid)).copied().filter(|_| entry.is_index());
+    let (mut together, mut built): (HashMap<usize, usize>, HashMap<u32, usize>) = (HashMap::new(), HashMap::new());
+    for entry in archive.iter().filter(|entry| section.contains(&entry.id)) {
+        let table = of_table(entry).filter(|table| entry.is_index() && tables[*table].bytes >= LARGE);
         let (own, needs) = (own_part(entry, table.is_some()), entry.needs.iter().filter_map(|id| parts.get(id)));
         let part = needs.fold(own, |part, needed| after(*needed, part));
         match part {
             Part::Build => {
                 let (table, alone) = (table.expect("only indexes of large tables are in this part"), entry.is_index_of_constraint());
+                built.insert(entry.id, table);
                 match together.get(&table) {
                     Some(place) if tables[table].bytes < HUGE => {
                         order.builds[*place].entries.push(entry.id);
@@ -85,7 +114,10 @@ pub fn order(entries: &[Entry], tables: &[Table]) -> Order {
                 }
             }
             Part::Rest => order.rest.push(entry.id),
-            Part::Keys => order.keys.push(entry.id),
+            Part::Keys => match early_key(entry, &known, &parts, &built) {
+                Some(key) => order.early_keys.push(key),
+                None => order.keys.push(entry.id),
+            },
             Part::Views => order.views.push(entry.id),
             Part::Last => order.last.push(entry.id),
         }
@@ -93,7 +125,18 @@ pub fn order(entries: &[Entry], tables: &[Table]) -> Order {
     }
     // The largest table is what everything waits for in the end; of its indexes first those that nothing else can run beside.
     order.builds.sort_by_key(|build| (std::cmp::Reverse(tables[build.table].bytes), build.table, !build.alone));
+    order.early_keys.sort_by_key(|key| std::cmp::Reverse(key.tables.iter().map(|table| tables[*table].bytes).sum::<u64>()));
     order
+}
+
+/// The foreign key, if it needs nothing but tables whose rows are in units and their indexes.
+fn early_key(entry: &Entry, known: &HashMap<u32, Option<usize>>, parts: &HashMap<u32, Part>, built: &HashMap<u32, usize>) -> Option<Key> {
+    let tables: Option<BTreeSet<usize>> = entry.needs.iter().filter_map(|id| known.get(id)).copied().collect();
+    // Without a table of its own it is not known what it locks.
+    let tables = tables.filter(|tables| !tables.is_empty())?;
+    let built = |id: &u32| built.get(id).is_some_and(|table| tables.contains(table));
+    let ready = entry.needs.iter().all(|id| !parts.contains_key(id) || built(id));
+    ready.then(|| Key { tables: tables.clone(), entry: entry.id })
 }
 
 fn own_part(entry: &Entry, of_large_table: bool) -> Part {

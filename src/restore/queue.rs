@@ -1,8 +1,10 @@
-//! What the sessions of a restore take from: rows of tables, and indexes that can be built once their table is loaded.
+//! What the sessions of a restore take from: rows of tables, indexes that can be built once their table is loaded, and foreign keys that can be checked
+//! once the indexes of both tables are built.
 //! It owns who gets what next; it leaves doing it to its siblings.
-//! Invariant: an index is given out only after all rows of its table were reported done, and never beside one that would lock it out.
+//! Invariant: an index is given out only after all rows of its table were reported done, and never beside one that would lock it out; a foreign key
+//! only after all rows and indexes of its tables were.
 
-use super::order::Build;
+use super::order::{Build, Key};
 use crate::script::unit::Unit;
 use crate::stop::Stop;
 use crate::verify;
@@ -40,6 +42,8 @@ pub enum Task {
         /// time in all.
         serial: bool,
     },
+    /// Check a foreign key.
+    Key(Key),
 }
 
 #[derive(Default)]
@@ -52,6 +56,19 @@ struct State {
     busy: HashMap<usize, usize>,
     /// The builds that run.
     building: Vec<Build>,
+    keys: Vec<Key>,
+    /// The keys that are being checked.
+    checking: Vec<Key>,
+}
+
+impl State {
+    fn may_check(&self, key: &Key) -> bool {
+        let of_build = |build: &Build| key.is_of(build.table);
+        !self.loading.keys().any(|table| key.is_of(*table))
+            && !self.builds.iter().any(of_build)
+            && !self.building.iter().any(of_build)
+            && !self.checking.iter().any(|other| other.locks_out(key))
+    }
 }
 
 /// The queue.
@@ -64,15 +81,15 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue of all units, and of these builds.
-    pub fn new(units: &[Unit], builds: Vec<Build>, jobs: usize) -> Self {
+    /// A queue of all units, of these builds, and of these keys.
+    pub fn new(units: &[Unit], builds: Vec<Build>, keys: Vec<Key>, jobs: usize) -> Self {
         let rows: VecDeque<Rows> = divide(units, jobs).into();
         let (mut loading, mut bytes) = (HashMap::new(), HashMap::new());
         for part in &rows {
             *loading.entry(part.table).or_insert(0) += 1;
             *bytes.entry(part.table).or_insert(0) += part.units.iter().map(|unit| u128::from(unit.bytes)).sum::<u128>();
         }
-        let state = Mutex::new(State { rows, builds, loading, ..State::default() });
+        let state = Mutex::new(State { rows, builds, keys, loading, ..State::default() });
         Queue { state, changed: Condvar::new(), bytes, jobs }
     }
 
@@ -93,9 +110,6 @@ impl Queue {
                 *state.busy.entry(rows.table).or_default() += 1;
                 return Some(Task::Rows(rows));
             }
-            if state.builds.is_empty() {
-                return None;
-            }
             let free = |build: &Build| !state.loading.contains_key(&build.table) && !state.building.iter().any(|other| other.locks_out(build));
             if let Some(place) = state.builds.iter().position(free) {
                 let build = state.builds.remove(place);
@@ -104,6 +118,19 @@ impl Queue {
                 let beside = state.builds.iter().filter(|other| !other.locks_out(&build));
                 let serial = beside.map(|other| self.work(other)).sum::<u128>() >= self.work(&build) * self.jobs as u128;
                 return Some(Task::Build { build, serial });
+            }
+            // Keys fill up the time in which indexes are built elsewhere and none can be built here. All others are checked in the end, beside what
+            // else there is to do then.
+            if state.builds.is_empty() && state.building.is_empty() {
+                return None;
+            }
+            if let Some(place) = state.keys.iter().position(|key| state.may_check(key)) {
+                let key = state.keys.remove(place);
+                state.checking.push(key.clone());
+                return Some(Task::Key(key));
+            }
+            if state.builds.is_empty() && state.keys.is_empty() {
+                return None;
             }
             state = match self.changed.wait_timeout(state, LOOK) {
                 Ok((state, _)) => state,
@@ -133,6 +160,18 @@ impl Queue {
         let mut state = self.state();
         state.building.retain(|running| running != build);
         self.changed.notify_all();
+    }
+
+    /// A foreign key was checked.
+    pub fn checked(&self, key: &Key) {
+        let mut state = self.state();
+        state.checking.retain(|running| running != key);
+        self.changed.notify_all();
+    }
+
+    /// The keys that nobody took.
+    pub fn left(self) -> Vec<Key> {
+        self.state.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).keys
     }
 
     /// How much work indexes are, in bytes of rows that have to be read for them.

@@ -20,7 +20,9 @@ fn table(name: &str, bytes: u64, objects: &[(u32, u32)]) -> Table {
 }
 
 fn plan(listing: &str, tables: &[Table]) -> Order {
-    order(&parse(listing).unwrap(), tables)
+    let archive = parse(listing).unwrap();
+    let section = archive.iter().filter(|entry| !entry.is_table()).map(|entry| entry.id).collect();
+    order(&archive, &section, tables)
 }
 
 #[test]
@@ -41,6 +43,30 @@ fn every_kind_finds_its_part() {
     // The largest table first, and of its indexes the one that locks the others out; those of a table that is not huge together.
     assert_eq!(order.builds, [build(2, true, &[6]), build(2, false, &[4]), build(2, false, &[5]), build(1, true, &[2, 3])]);
     assert_eq!((order.rest, order.keys, order.views, order.last), (vec![1, 7, 8, 9], vec![10], vec![12, 13], vec![11, 14, 15]));
+}
+
+#[test]
+fn a_key_between_tables_of_units_can_be_early() {
+    let mut tables = [
+        table("users", HUGE, &[(1259, 10), (2606, 11)]),
+        table("shots", 3 * HUGE, &[(1259, 20), (2606, 21)]),
+        table("small", 5, &[(1259, 30), (2606, 31)]),
+        table("others", HUGE, &[(1259, 40), (2606, 41)]),
+    ];
+    tables[3].moved_by = Mover::PgDump;
+    let listing = "1; 1259 10 TABLE public users o\n2; 1259 20 TABLE public shots o\n3; 1259 30 TABLE public small o\n4; 1259 40 TABLE public others o\n\
+        5; 1259 50 TABLE public parent o\n11; 2606 11 CONSTRAINT public users users_pkey o\n;\tdepends on: 1\n12; 2606 21 CONSTRAINT public shots shots_pkey o\n\
+        13; 2606 31 CONSTRAINT public small small_pkey o\n21; 2606 90 FK CONSTRAINT public small to_users o\n;\tdepends on: 1 3 11\n\
+        22; 2606 91 FK CONSTRAINT public shots to_users o\n;\tdepends on: 11 1 2\n23; 2606 92 FK CONSTRAINT public shots to_self o\n;\tdepends on: 2 12\n\
+        24; 2606 93 FK CONSTRAINT public shots to_small o\n;\tdepends on: 2 3 13\n25; 2606 94 FK CONSTRAINT public others to_users o\n;\tdepends on: 4 1 11\n\
+        26; 2606 95 FK CONSTRAINT public parent to_users o\n;\tdepends on: 5 1 11\n27; 2606 96 FK CONSTRAINT public unknown to_users o\n;\tdepends on: 11\n\
+        28; 0 0 COMMENT public CONSTRAINT to_self ON shots o\n;\tdepends on: 23\n";
+    let order = plan(listing, &tables);
+    let early: Vec<(u32, Vec<usize>)> = order.early_keys.iter().map(|key| (key.entry, key.tables.iter().copied().collect())).collect();
+    // The largest first.
+    assert_eq!(early, [(22, vec![0, 1]), (23, vec![1]), (21, vec![0, 2])]);
+    // One waits for a small table's key, one for rows that pg_dump moved; of the last two it is not known what they lock.
+    assert_eq!((order.keys, order.rest, order.last), (vec![24, 25, 26, 27], vec![13], vec![28]));
 }
 
 #[test]
@@ -72,25 +98,40 @@ proptest! {
     fn nothing_is_lost_or_comes_before_what_it_needs(kinds in entries()) {
         const KINDS: [&str; 8] = ["1259 20 INDEX public i o", "2606 30 CONSTRAINT public t c o", "1259 99 INDEX public j o", "2606 91 FK CONSTRAINT public t f o",
             "0 92 MATERIALIZED VIEW DATA public v o", "3466 94 EVENT TRIGGER - e o", "0 0 COMMENT public x o", "1255 40 FUNCTION public f() o"];
-        let tables = [table("large", LARGE, &[(1259, 20)]), table("huge", HUGE, &[(2606, 30)])];
+        let tables = [table("large", LARGE, &[(1259, 10), (1259, 20)]), table("huge", HUGE, &[(1259, 11), (2606, 30)])];
+        let mut archive = parse("1001; 1259 10 TABLE public large o\n1002; 1259 11 TABLE public huge o\n1003; 1259 12 TABLE public unknown o\n").unwrap();
         let entries: Vec<Entry> = kinds.iter().enumerate().map(|(place, (kind, needs))| {
             let mut entry = parse(&format!("{}; {}\n", place + 1, KINDS[*kind])).unwrap().remove(0);
             entry.needs = if place == 0 { Vec::new() } else { needs.iter().map(|need| need.index(place) as u32 + 1).collect() };
+            if *kind == 3 {
+                entry.needs.extend(needs.iter().map(|need| 1001 + need.index(7) as u32 / 3));
+            }
             entry
         }).collect();
-        let order = order(&entries, &tables);
+        archive.extend(entries.iter().cloned());
+        let section = entries.iter().map(|entry| entry.id).collect();
+        let order = order(&archive, &section, &tables);
         // Stages: builds, rest, keys beside views, last. Beside each other nothing may need the other part.
         let mut stage = HashMap::new();
         for (build, entries) in order.builds.iter().map(|build| &build.entries).enumerate() {
             stage.extend(entries.iter().map(|id| (*id, (0, build))));
         }
-        for (number, (part, ids)) in [(1, &order.rest), (2, &order.keys), (2, &order.views), (3, &order.last)].into_iter().enumerate() {
+        // An early key may come as early as its tables' builds are done, and as late as the other keys.
+        for key in &order.early_keys {
+            let entry = &entries[key.entry as usize - 1];
+            for need in entry.needs.iter().filter(|need| **need <= 1000) {
+                prop_assert!(order.builds.iter().any(|build| key.is_of(build.table) && build.entries.contains(need)), "{} needs {need}", key.entry);
+            }
+            prop_assert!(!key.tables.is_empty() && !entry.needs.contains(&1003));
+        }
+        let all_keys: Vec<u32> = order.keys.iter().copied().chain(order.early_keys.iter().map(|key| key.entry)).collect();
+        for (number, (part, ids)) in [(1, &order.rest), (2, &all_keys), (2, &order.views), (3, &order.last)].into_iter().enumerate() {
             stage.extend(ids.iter().map(|id| (*id, (part, 100 + number))));
         }
-        let listed = order.builds.iter().map(|build| build.entries.len()).sum::<usize>() + order.rest.len() + order.keys.len() + order.views.len() + order.last.len();
+        let listed = order.builds.iter().map(|build| build.entries.len()).sum::<usize>() + order.rest.len() + all_keys.len() + order.views.len() + order.last.len();
         prop_assert_eq!((listed, stage.len()), (entries.len(), entries.len()));
         for entry in &entries {
-            for need in &entry.needs {
+            for need in entry.needs.iter().filter(|need| **need <= 1000) {
                 let (own, needed) = (stage[&entry.id], stage[need]);
                 prop_assert!(needed.0 < own.0 || needed == own && own.0 > 0, "{} in {own:?} needs {need} in {needed:?}", entry.id);
             }

@@ -25,7 +25,7 @@ fn a_table_above_its_share_is_divided() {
 #[test]
 fn an_index_comes_after_its_rows_and_constraints_stand_alone() {
     let stop = Stop::new();
-    let queue = Queue::new(&[unit(0, 0, 5), unit(1, 1, 4)], vec![build(0, true, 1), build(0, false, 2), build(1, false, 3), build(1, false, 4)], 2);
+    let queue = Queue::new(&[unit(0, 0, 5), unit(1, 1, 4)], vec![build(0, true, 1), build(0, false, 2), build(1, false, 3), build(1, false, 4)], Vec::new(), 2);
     let rows = |task: Option<Task>| match task {
         Some(Task::Rows(rows)) => rows.table,
         other => panic!("{other:?}"),
@@ -59,7 +59,7 @@ fn an_index_comes_after_its_rows_and_constraints_stand_alone() {
 fn sessions_share_a_table_only_where_nothing_else_is_left() {
     const PIECE: u64 = RUN_BYTES;
     let (stop, units) = (Stop::new(), [unit(0, 0, PIECE), unit(0, 1, PIECE), unit(0, 2, PIECE), unit(1, 3, 1), unit(2, 4, 1)]);
-    let queue = Queue::new(&units, Vec::new(), 2);
+    let queue = Queue::new(&units, Vec::new(), Vec::new(), 2);
     let next = || match queue.next(&stop) {
         Some(Task::Rows(rows)) => rows.table,
         other => panic!("{other:?}"),
@@ -76,7 +76,7 @@ fn sessions_share_a_table_only_where_nothing_else_is_left() {
 fn an_index_is_divided_only_where_sessions_have_nothing_else_to_do() {
     let stop = Stop::new();
     let serial = |builds: Vec<Build>| -> Vec<bool> {
-        let queue = Queue::new(&[unit(0, 0, 100), unit(1, 1, 30)], builds, 2);
+        let queue = Queue::new(&[unit(0, 0, 100), unit(1, 1, 30)], builds, Vec::new(), 2);
         for _ in 0..2 {
             let Some(Task::Rows(rows)) = queue.next(&stop) else { panic!("rows come first") };
             queue.loaded(rows.table);
@@ -99,10 +99,46 @@ fn an_index_is_divided_only_where_sessions_have_nothing_else_to_do() {
     assert_eq!(serial(vec![build(1, true, 1), build(0, false, 2)]), [true, false]);
 }
 
+fn key(tables: &[usize], entry: u32) -> Key {
+    Key { tables: tables.iter().copied().collect(), entry }
+}
+
+#[test]
+fn keys_fill_the_time_while_others_build() {
+    let stop = Stop::new();
+    let keys = vec![key(&[0, 1], 11), key(&[1, 2], 12), key(&[1], 13), key(&[2], 14)];
+    let queue = Queue::new(&[unit(0, 0, 9), unit(1, 1, 5), unit(2, 2, 4)], vec![build(0, true, 1), build(1, true, 2)], keys, 3);
+    let taken = |task: Option<Task>| match task {
+        Some(Task::Rows(rows)) => (0, rows.table as u32),
+        Some(Task::Build { build, .. }) => (1, build.entries[0]),
+        Some(Task::Key(key)) => (2, key.entry),
+        None => (3, 0),
+    };
+    assert_eq!([taken(queue.next(&stop)), taken(queue.next(&stop)), taken(queue.next(&stop))], [(0, 0), (0, 1), (0, 2)]);
+    queue.loaded(1);
+    // Table 2 still loads, and table 1 has an index to be built first: no key can be checked.
+    assert_eq!(taken(queue.next(&stop)), (1, 2));
+    queue.loaded(2);
+    assert_eq!(taken(queue.next(&stop)), (2, 14));
+    queue.built(&build(1, true, 2));
+    // One that shares a table with a key that is being checked has to wait, and so has one of a table that still loads.
+    assert_eq!(taken(queue.next(&stop)), (2, 13));
+    queue.checked(&key(&[2], 14));
+    queue.checked(&key(&[1], 13));
+    assert_eq!(taken(queue.next(&stop)), (2, 12));
+    queue.loaded(0);
+    assert_eq!(taken(queue.next(&stop)), (1, 1));
+    // Nothing is built any more: what is left comes in the end.
+    queue.built(&build(0, true, 1));
+    assert_eq!(taken(queue.next(&stop)), (3, 0));
+    queue.checked(&key(&[1, 2], 12));
+    assert_eq!(queue.left(), [key(&[0, 1], 11)]);
+}
+
 #[test]
 fn who_waits_notices_a_stop() {
     let stop = Stop::new();
-    let queue = Queue::new(&[unit(0, 0, 5)], vec![build(0, true, 1)], 2);
+    let queue = Queue::new(&[unit(0, 0, 5)], vec![build(0, true, 1)], Vec::new(), 2);
     assert!(queue.next(&stop).is_some());
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| queue.next(&stop));
