@@ -20,7 +20,6 @@ pub fn restore(backup: &Backup, manifest: &Manifest, session: &mut Session) -> R
     let path = backup.path.join(names::GLOBALS);
     let (mut text, mut piece) = (stream(std::io::BufReader::new(open_file(&path)?)), vec![0; 64 << 10]);
     let (mut statements, mut wrong) = (Statements::default(), Vec::new());
-    let damaged = |_| vec![format!("'{}' is damaged", names::GLOBALS)];
     // The tablespaces' folders are those of another machine: empty ones within the data folder take their place (allow_in_place_tablespaces,
     // which is in every minor release since 2022).
     if !manifest.database.tablespaces.is_empty() {
@@ -30,10 +29,11 @@ pub fn restore(backup: &Backup, manifest: &Manifest, session: &mut Session) -> R
         session.execute(&format!("CREATE TABLESPACE {} LOCATION ''", quote_ident(name)))?;
     }
     loop {
-        let length = match text.read(&mut piece).map_err(damaged) {
+        let length = match text.read(&mut piece) {
             Ok(0) => break,
             Ok(length) => length,
-            Err(wrong) => return Ok(wrong),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(_) => return Ok(vec![format!("'{}' is damaged", names::GLOBALS)]),
         };
         statements.push(&piece[..length], |statement| run(session, statement, &mut wrong))?;
     }

@@ -155,7 +155,10 @@ impl Job<'_> {
             return Ok(None);
         }
         let own = self.request.to.options.as_deref().unwrap_or_default();
-        let connection = Connection { options: Some(format!("{own} -c max_parallel_maintenance_workers=0 -c max_parallel_workers_per_gather=0")), ..self.request.to.clone() };
+        let connection = Connection {
+            options: Some(format!("{own} -c max_parallel_maintenance_workers=0 -c max_parallel_workers_per_gather=0")),
+            ..self.request.to.clone()
+        };
         let tried = crate::postgres::session::Session::connect(&connection, self.stop);
         self.stop.check()?;
         Ok(tried.ok().map(|_| connection))

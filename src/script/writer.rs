@@ -70,9 +70,11 @@ impl<W: Write, I: Write> ScriptWriter<W, I> {
     pub fn copy(&mut self, mut members: impl Read, plain: u64) -> io::Result<()> {
         let mut buffer = vec![0; 256 << 10];
         loop {
-            match members.read(&mut buffer)? {
-                0 => break,
-                length => self.members(&buffer[..length], 0)?,
+            match members.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(length) => self.members(&buffer[..length], 0)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         self.plain += plain;
