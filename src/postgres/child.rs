@@ -292,17 +292,27 @@ impl Read for Moving {
     }
 }
 
+/// What libpq and the tools say when a connection could not be made or was lost (fe-connect.c, fe-exec.c, fe-misc.c, fe-secure.c, fe-secure-openssl.c).
+const LOST: &[&str] = &[
+    "connection to server",
+    "could not connect to database",
+    "server closed the connection",
+    "terminating connection",
+    "no connection to the server",
+    "connection not open",
+    "could not receive data from server",
+    "could not send data to server",
+    "SSL connection has been closed unexpectedly",
+    "SSL SYSCALL error",
+];
+
 fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
     let said = clean(&String::from_utf8_lossy(stderr));
     let mut kind = Kind::Failed;
     // pg_dump carries out --lock-wait-timeout as a statement_timeout around LOCK TABLE (pg_dump.c, `getTables`).
     if said.contains("lock timeout") || (name.starts_with("pg_dump") && said.contains("due to statement timeout")) {
         kind = Kind::TimedOut;
-    } else if said.contains("connection to server")
-        || said.contains("could not connect to database")
-        || said.contains("server closed the connection")
-        || said.contains("terminating connection")
-    {
+    } else if LOST.iter().any(|words| said.contains(words)) {
         kind = Kind::Unreachable;
     } else if said.contains("invalid snapshot identifier") || said.contains("could not import the requested snapshot") || said.contains("snapshot \"") {
         // A snapshot goes with the session that exported it.
@@ -431,6 +441,15 @@ mod tests {
         check("pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n", Kind::TimedOut);
         check("pg_dump: error: could not write to output file: No space left on device\n", Kind::Storage);
         check("pg_dump: error: query failed: ERROR:  permission denied for table t\n", Kind::Failed);
+    }
+
+    #[test]
+    fn a_lost_connection_is_told_as_one() {
+        let check = |stderr: &str, kind| assert_eq!(failure("pg_dump", ExitStatus::from_raw(256), stderr.as_bytes()).kind(), kind, "{stderr}");
+        check("pg_dump: error: query failed: no connection to the server\npg_dump: detail: Query was: SELECT 1\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: could not receive data from server: Connection reset by peer\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: SSL connection has been closed unexpectedly\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: SSL SYSCALL error: EOF detected\n", Kind::Unreachable);
     }
 
     #[test]
