@@ -292,7 +292,7 @@ impl Read for Moving {
     }
 }
 
-/// What libpq and the tools say when a connection could not be made or was lost (fe-connect.c, fe-exec.c, fe-misc.c, fe-secure.c, fe-secure-openssl.c).
+/// What libpq, the tools and the server say when a connection could not be made or was lost (fe-connect.c, fe-exec.c, fe-misc.c, fe-secure.c, fe-secure-openssl.c, snapmgr.c).
 const LOST: &[&str] = &[
     "connection to server",
     "could not connect to database",
@@ -304,6 +304,10 @@ const LOST: &[&str] = &[
     "could not send data to server",
     "SSL connection has been closed unexpectedly",
     "SSL SYSCALL error",
+    // A snapshot goes with the session that exported it.
+    "invalid snapshot identifier",
+    "could not import the requested snapshot",
+    "snapshot \"",
 ];
 
 fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
@@ -313,9 +317,6 @@ fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
     if said.contains("lock timeout") || (name.starts_with("pg_dump") && said.contains("due to statement timeout")) {
         kind = Kind::TimedOut;
     } else if LOST.iter().any(|words| said.contains(words)) {
-        kind = Kind::Unreachable;
-    } else if said.contains("invalid snapshot identifier") || said.contains("could not import the requested snapshot") || said.contains("snapshot \"") {
-        // A snapshot goes with the session that exported it.
         kind = Kind::Unreachable;
     } else if said.contains("No space left on device") {
         kind = Kind::Storage;
@@ -436,20 +437,15 @@ mod tests {
         let check = |stderr: &str, kind| assert_eq!(failure("pg_dump", ExitStatus::from_raw(256), stderr.as_bytes()).kind(), kind, "{stderr}");
         check("pg_dumpall: error: could not connect to database \"dbname='app'\"\n", Kind::Unreachable);
         check("pg_dump: error: connection to server at \"db\", port 5432 failed: server closed the connection unexpectedly\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: no connection to the server\npg_dump: detail: Query was: SELECT 1\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: could not receive data from server: Connection reset by peer\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: SSL connection has been closed unexpectedly\n", Kind::Unreachable);
+        check("pg_dump: error: query failed: SSL SYSCALL error: EOF detected\n", Kind::Unreachable);
         check("pg_dump: error: query failed: ERROR:  invalid snapshot identifier: \"00000003-0000001B-1\"\n", Kind::Unreachable);
         check("pg_dump: error: query failed: ERROR:  snapshot \"00000003-0000001B-1\" does not exist\n", Kind::Unreachable);
         check("pg_dump: error: query failed: ERROR:  canceling statement due to statement timeout\n", Kind::TimedOut);
         check("pg_dump: error: could not write to output file: No space left on device\n", Kind::Storage);
         check("pg_dump: error: query failed: ERROR:  permission denied for table t\n", Kind::Failed);
-    }
-
-    #[test]
-    fn a_lost_connection_is_told_as_one() {
-        let check = |stderr: &str, kind| assert_eq!(failure("pg_dump", ExitStatus::from_raw(256), stderr.as_bytes()).kind(), kind, "{stderr}");
-        check("pg_dump: error: query failed: no connection to the server\npg_dump: detail: Query was: SELECT 1\n", Kind::Unreachable);
-        check("pg_dump: error: query failed: could not receive data from server: Connection reset by peer\n", Kind::Unreachable);
-        check("pg_dump: error: query failed: SSL connection has been closed unexpectedly\n", Kind::Unreachable);
-        check("pg_dump: error: query failed: SSL SYSCALL error: EOF detected\n", Kind::Unreachable);
     }
 
     #[test]
