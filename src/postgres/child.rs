@@ -292,7 +292,8 @@ impl Read for Moving {
     }
 }
 
-/// What libpq, the tools and the server say when a connection could not be made or was lost (fe-connect.c, fe-exec.c, fe-misc.c, fe-secure.c, fe-secure-openssl.c, snapmgr.c).
+/// What libpq, the tools and the server say when a connection could not be made or was lost (fe-connect.c, fe-exec.c, fe-misc.c, fe-secure.c,
+/// fe-secure-openssl.c, snapmgr.c).
 const LOST: &[&str] = &[
     "connection to server",
     "could not connect to database",
