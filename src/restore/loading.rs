@@ -53,12 +53,13 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, ke
                         None => session.insert(connect(job)?),
                     };
                     let table = &tables[rows.table];
-                    let digest = if rows.whole {
-                        send_whole(job, session, &mut reader, script, table, &rows.units)?
-                    } else {
-                        send(job, session, &mut reader, script, table, &rows.units, Freeze::No)?
-                    };
+                    let load = Load { table, units: &rows.units, freeze: false, until: rows.whole.then_some(&queue) };
+                    let (digest, rest) =
+                        if rows.whole { send_whole(job, session, &mut reader, script, load)? } else { send(job, session, &mut reader, script, load)? };
                     locked(&found[rows.table]).add(&digest);
+                    if !rest.is_empty() {
+                        queue.share(rows.table, rest);
+                    }
                     queue.loaded(rows.table);
                 }
                 Task::Build { build, serial: enough_else } => {
@@ -107,24 +108,22 @@ fn locked(digest: &Mutex<Digest>) -> MutexGuard<'_, Digest> {
     digest.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// Loads all rows of a table that holds none, in one transaction that empties it first: then the server can write them as frozen, and nobody
+/// Loads rows of a table that holds none, in one transaction that empties it first: then the server can write them as frozen, and nobody
 /// has to touch the pages once more, neither the indexes that are built next nor a vacuum in days to come (manual, COPY FREEZE).
-fn send_whole(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, script: &File, table: &Table, units: &[Unit]) -> Result<Digest> {
-    let name = quote_qualified(&table.schema, &table.name);
-    let loading = |error: Error| error.context(format!("cannot load table {}", table.label()));
+fn send_whole<'u>(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, script: &File, load: Load<'u>) -> Result<(Digest, &'u [Unit])> {
+    let name = quote_qualified(&load.table.schema, &load.table.name);
+    let loading = |error: Error| error.context(format!("cannot load table {}", load.table.label()));
     session.execute("BEGIN").map_err(loading)?;
     // A table of an extension may have got rows when the extension was created; they are not ours to remove.
     let empty = session.query(&format!("SELECT FROM ONLY {name} LIMIT 1")).map_err(loading)?.is_empty();
     let right = format!("SELECT pg_catalog.has_table_privilege({}, 'TRUNCATE')", quote_literal(&name));
-    let freeze = if empty && session.query(&right).map_err(loading)?.single()? == "t" {
+    let freeze = empty && session.query(&right).map_err(loading)?.single()? == "t";
+    if freeze {
         session.execute(&format!("TRUNCATE TABLE ONLY {name}")).map_err(loading)?;
-        Freeze::Yes
-    } else {
-        Freeze::No
-    };
-    let digest = send(job, session, reader, script, table, units, freeze)?;
+    }
+    let sent = send(job, session, reader, script, Load { freeze, ..load })?;
     session.execute("COMMIT").map_err(loading)?;
-    Ok(digest)
+    Ok(sent)
 }
 
 /// What is wrong with the rows that were loaded into a table.
@@ -147,13 +146,17 @@ pub fn connect(job: &Job<'_>) -> Result<Session> {
     Ok(session)
 }
 
-/// Whether rows are written as if they were old: only into a table that was emptied in the same transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Freeze {
-    /// As any row.
-    No,
-    /// Frozen.
-    Yes,
+/// Rows to send in one COPY.
+#[derive(Clone, Copy)]
+pub struct Load<'a> {
+    /// The table.
+    pub table: &'a Table,
+    /// Its units.
+    pub units: &'a [Unit],
+    /// Write rows as if they were old: only into a table that was emptied in the same transaction.
+    pub freeze: bool,
+    /// Stop between two units as soon as this queue wants the rest of them.
+    pub until: Option<&'a Queue>,
 }
 
 /// What the reader of a run hands over.
@@ -169,18 +172,18 @@ enum Read<'u> {
 /// How many pieces may wait for the server. A piece is about 1 MiB.
 const AHEAD: usize = 2;
 
-/// Sends a run of units of one table in one COPY, and returns the digest of what the server took. A thread of its own decompresses and digests the
-/// next piece meanwhile, so that the server never waits for us: parsing rows is what takes the time.
-pub fn send(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, script: &File, table: &Table, run: &[Unit], freeze: Freeze) -> Result<Digest> {
-    let encoding = &job.manifest.database.encoding;
+/// Sends units of one table in one COPY, and returns the digest of what the server took and the units that were not sent. A thread of its own
+/// decompresses and digests the next piece meanwhile, so that the server never waits for us: parsing rows is what takes the time.
+pub fn send<'u>(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, script: &File, load: Load<'u>) -> Result<(Digest, &'u [Unit])> {
+    let (table, encoding) = (load.table, &job.manifest.database.encoding);
     let (name, columns) = (quote_qualified(&table.schema, &table.name), column_list(&table.columns));
-    let freeze = if freeze == Freeze::Yes { "FREEZE, " } else { "" };
+    let freeze = if load.freeze { "FREEZE, " } else { "" };
     let mut copy = session.copy_in(&format!("COPY {name}{columns} FROM STDIN WITH ({freeze}FORMAT text, ENCODING '{encoding}')"))?;
-    let mut total = Digest::default();
+    let (mut total, mut sent) = (Digest::default(), 0);
     std::thread::scope(|scope| {
         let (give, take) = mpsc::sync_channel(AHEAD);
         let (empty, emptied) = mpsc::channel();
-        scope.spawn(move || read(reader, script, run, &give, &emptied));
+        scope.spawn(move || read(reader, script, load, &give, &emptied));
         // The channel's end is the run's: a reader that fails says so before.
         for piece in take {
             match piece {
@@ -191,6 +194,7 @@ pub fn send(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, scrip
                 }
                 Read::Unit(unit, digest) => {
                     total.add(&digest);
+                    sent += 1;
                     job.observer.event(&Event::Moved { bytes: unit.bytes, rows: unit.rows });
                 }
                 Read::Damaged(unit, error) => {
@@ -204,13 +208,17 @@ pub fn send(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, scrip
         if rows != total.rows {
             return Err(Error::new(Kind::Verification, format!("the server took {rows} of the {} rows of table {}", total.rows, table.label())));
         }
-        Ok(total)
+        Ok((total, &load.units[sent..]))
     })
 }
 
-/// Reads a run for [`send`], until its end, a damaged unit, or nobody listens.
-fn read<'u>(reader: &mut UnitReader, script: &File, run: &'u [Unit], give: &mpsc::SyncSender<Read<'u>>, emptied: &mpsc::Receiver<Vec<u8>>) {
-    for unit in run {
+/// Reads for [`send`], until the end, a damaged unit, the rest is wanted, or nobody listens.
+fn read<'u>(reader: &mut UnitReader, script: &File, load: Load<'u>, give: &mpsc::SyncSender<Read<'u>>, emptied: &mpsc::Receiver<Vec<u8>>) {
+    for (place, unit) in load.units.iter().enumerate() {
+        // The first one in any case: then each COPY comes nearer to the end.
+        if place > 0 && load.until.is_some_and(|queue| queue.wants(&load.units[place..])) {
+            return;
+        }
         let (mut stream, mut deaf) = (RowStream::default(), false);
         let read = reader.rows(script, unit, |piece| {
             stream.push(piece);

@@ -1,18 +1,19 @@
 //! What the sessions of a restore take from: rows of tables, indexes that can be built once their table is loaded, and foreign keys that can be checked
 //! once the indexes of both tables are built.
-//! It owns who gets what next; it leaves doing it to its siblings.
-//! Invariant: an index is given out only after all rows of its table were reported done, and never beside one that would lock it out; a foreign key
+//! It owns who gets what next; it leaves doing it to its siblings. A table goes to one session, which can write its rows as frozen, until another session
+//! has no rows left to load: then what is left of the table is divided among them.
+//! Invariant: every unit is given out exactly once; an index is given out only after all rows of its table were reported done, and never beside one that would lock it out; a foreign key
 //! only after all rows and indexes of its tables were.
 
 use super::order::{Build, Key};
 use crate::script::unit::Unit;
 use crate::stop::Stop;
 use crate::verify;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
-/// How many plain bytes one COPY carries at most where a table is shared among sessions.
+/// How many plain bytes one COPY carries at most where a table is shared among sessions, and how many must be left of it to be shared.
 const RUN_BYTES: u64 = 32 << 20;
 
 /// How often somebody who waits looks whether the run was stopped.
@@ -25,8 +26,18 @@ pub struct Rows {
     pub table: usize,
     /// The units.
     pub units: Vec<Unit>,
-    /// These are all rows of the table: nobody else loads into it.
+    /// These are all rows of the table: nobody else loads into it, as long as its session does not [`Queue::share`] it.
     pub whole: bool,
+}
+
+impl Rows {
+    fn bytes(&self) -> u64 {
+        bytes(&self.units)
+    }
+}
+
+fn bytes(units: &[Unit]) -> u64 {
+    units.iter().map(|unit| unit.bytes).sum()
 }
 
 /// Something to do.
@@ -54,6 +65,10 @@ struct State {
     loading: HashMap<usize, usize>,
     /// How many sessions load into a table now.
     busy: HashMap<usize, usize>,
+    /// The tables that a session loads alone now.
+    whole: HashSet<usize>,
+    /// Somebody asked for rows when none were left to be given out.
+    hungry: bool,
     /// The builds that run.
     building: Vec<Build>,
     keys: Vec<Key>,
@@ -83,11 +98,14 @@ pub struct Queue {
 impl Queue {
     /// A queue of all units, of these builds, and of these keys.
     pub fn new(units: &[Unit], builds: Vec<Build>, keys: Vec<Key>, jobs: usize) -> Self {
-        let rows: VecDeque<Rows> = divide(units, jobs).into();
+        let mut rows: Vec<Rows> = verify::units_of(units).into_iter().map(|(table, units)| Rows { table: table as usize, units, whole: true }).collect();
+        // The largest first: it is what everything else waits for in the end.
+        rows.sort_by_key(|rows| std::cmp::Reverse(rows.bytes()));
+        let rows = VecDeque::from(rows);
         let (mut loading, mut bytes) = (HashMap::new(), HashMap::new());
         for part in &rows {
-            *loading.entry(part.table).or_insert(0) += 1;
-            *bytes.entry(part.table).or_insert(0) += part.units.iter().map(|unit| u128::from(unit.bytes)).sum::<u128>();
+            loading.insert(part.table, 1);
+            bytes.insert(part.table, u128::from(part.bytes()));
         }
         let state = Mutex::new(State { rows, builds, keys, loading, ..State::default() });
         Queue { state, changed: Condvar::new(), bytes, jobs }
@@ -96,7 +114,8 @@ impl Queue {
     /// How many sessions can have something to do at most.
     pub fn width(&self) -> usize {
         let state = self.state();
-        state.rows.len().max(state.builds.len())
+        let runs = state.rows.iter().map(|rows| usize::try_from(rows.bytes().div_ceil(RUN_BYTES)).unwrap_or(usize::MAX).max(1));
+        runs.fold(0, usize::saturating_add).max(state.builds.len())
     }
 
     /// The next thing to do, or nothing where nothing is left or the run is stopped. It waits for what others have to finish first.
@@ -108,8 +127,12 @@ impl Queue {
             let place = state.rows.iter().position(|rows| !state.busy.contains_key(&rows.table)).unwrap_or(0);
             if let Some(rows) = state.rows.remove(place) {
                 *state.busy.entry(rows.table).or_default() += 1;
+                if rows.whole {
+                    state.whole.insert(rows.table);
+                }
                 return Some(Task::Rows(rows));
             }
+            state.hungry = true;
             let free = |build: &Build| !state.loading.contains_key(&build.table) && !state.building.iter().any(|other| other.locks_out(build));
             if let Some(place) = state.builds.iter().position(free) {
                 let build = state.builds.remove(place);
@@ -121,7 +144,8 @@ impl Queue {
             }
             // Keys fill up the time in which indexes are built elsewhere and none can be built here. All others are checked in the end, beside what
             // else there is to do then.
-            if state.builds.is_empty() && state.building.is_empty() {
+            // Rows may come back to be shared.
+            if state.builds.is_empty() && state.building.is_empty() && state.whole.is_empty() {
                 return None;
             }
             if let Some(place) = state.keys.iter().position(|key| state.may_check(key)) {
@@ -129,7 +153,7 @@ impl Queue {
                 state.checking.push(key.clone());
                 return Some(Task::Key(key));
             }
-            if state.builds.is_empty() && state.keys.is_empty() {
+            if state.builds.is_empty() && state.keys.is_empty() && state.whole.is_empty() {
                 return None;
             }
             state = match self.changed.wait_timeout(state, LOOK) {
@@ -140,10 +164,29 @@ impl Queue {
         None
     }
 
+    /// Whether a session that loads a whole table should [`Queue::share`] these units, the rest of it, since somebody has nothing to load.
+    pub fn wants(&self, rest: &[Unit]) -> bool {
+        let state = self.state();
+        // The sum comes last: a table has many units, and is asked for before each.
+        state.hungry && state.rows.is_empty() && bytes(rest) >= RUN_BYTES
+    }
+
+    /// Takes back the rest of a table, for whoever has nothing to load. Before its session reports the rows that it did load.
+    pub fn share(&self, table: usize, rest: &[Unit]) {
+        let runs = runs(table, rest);
+        let mut state = self.state();
+        state.whole.remove(&table);
+        state.hungry = false;
+        *state.loading.entry(table).or_default() += runs.len();
+        state.rows.extend(runs);
+        self.changed.notify_all();
+    }
+
     /// Rows were loaded.
     pub fn loaded(&self, table: usize) {
         let mut state = self.state();
-        let State { loading, busy, .. } = &mut *state;
+        let State { loading, busy, whole, .. } = &mut *state;
+        whole.remove(&table);
         for count in [loading, busy] {
             if let Some(left) = count.get_mut(&table) {
                 *left -= 1;
@@ -184,31 +227,16 @@ impl Queue {
     }
 }
 
-/// Rows to load, those of the largest tables first. A table goes to one session as a whole, unless the others would wait for it in the end.
-fn divide(units: &[Unit], jobs: usize) -> Vec<Rows> {
-    let total: u64 = units.iter().map(|unit| unit.bytes).sum();
-    let bytes = |units: &[Unit]| units.iter().map(|unit| unit.bytes).sum::<u64>();
-    let mut tables: Vec<(u32, Vec<Unit>)> = verify::units_of(units).into_iter().collect();
-    tables.sort_by_key(|(_, units)| std::cmp::Reverse(bytes(units)));
-    let mut parts: Vec<Rows> = Vec::new();
-    for (table, units) in tables {
-        let table = table as usize;
-        if bytes(&units) as u128 * jobs as u128 <= u128::from(total) {
-            parts.push(Rows { table, units, whole: true });
-            continue;
+/// Units of a table, in pieces for sessions that share it.
+fn runs(table: usize, units: &[Unit]) -> Vec<Rows> {
+    let mut runs: Vec<Rows> = Vec::new();
+    for unit in units {
+        match runs.last_mut() {
+            Some(run) if run.bytes() + unit.bytes <= RUN_BYTES => run.units.push(unit.clone()),
+            _ => runs.push(Rows { table, units: vec![unit.clone()], whole: false }),
         }
-        let (mut run, mut length) = (Vec::new(), 0);
-        for unit in units {
-            if length > 0 && length + unit.bytes > RUN_BYTES {
-                parts.push(Rows { table, units: std::mem::take(&mut run), whole: false });
-                length = 0;
-            }
-            length += unit.bytes;
-            run.push(unit);
-        }
-        parts.push(Rows { table, units: run, whole: false });
     }
-    parts
+    runs
 }
 
 #[cfg(test)]

@@ -97,8 +97,8 @@ pub fn restore(job: &Job<'_>, mut session: Session, chosen: &[usize], units: &[U
     let mut reader = UnitReader::default();
     for index in missing.iter().chain(&present_in_order) {
         let table = &job.manifest.tables[*index];
-        let digest =
-            loading::send(job, &mut session, &mut reader, &script, table, by_table.get(&(*index as u32)).map_or(&[], Vec::as_slice), loading::Freeze::No)?;
+        let units = by_table.get(&(*index as u32)).map_or(&[][..], Vec::as_slice);
+        let (digest, _) = loading::send(job, &mut session, &mut reader, &script, loading::Load { table, units, freeze: false, until: None })?;
         if let Some(wrong) = loading::difference(table, &digest).filter(|_| !job.request.no_check) {
             return Err(verify::failure(&job.request.backup.id, &[wrong]));
         }

@@ -3,7 +3,7 @@
 //! Invariant: a member that `compress` makes is accepted by every gunzip, and decompressing it checks its CRC-32 and length.
 
 use super::huffman;
-use libdeflater::{CompressionLvl, Compressor, Decompressor};
+use libdeflater::{CompressionLvl, Compressor};
 use std::io::{self, Read};
 
 /// How hard to compress.
@@ -137,11 +137,14 @@ fn are_numbers(plain: &[u8]) -> bool {
 }
 
 /// Takes whole members apart. One a thread.
-pub struct Expander(Decompressor);
+pub struct Expander(#[cfg(not(feature = "isal"))] libdeflater::Decompressor);
 
 impl Default for Expander {
     fn default() -> Self {
-        Expander(Decompressor::new())
+        Expander(
+            #[cfg(not(feature = "isal"))]
+            libdeflater::Decompressor::new(),
+        )
     }
 }
 
@@ -149,6 +152,9 @@ impl Expander {
     /// Decompresses one member whose plain length is known into `plain`, replacing what it held.
     pub fn expand(&mut self, member: &[u8], plain_bytes: usize, plain: &mut Vec<u8>) -> io::Result<()> {
         plain.resize(plain_bytes, 0);
+        #[cfg(feature = "isal")]
+        let written = isal::decompress_into(member, plain, isal::Codec::Gzip).map_err(|_| bad())?;
+        #[cfg(not(feature = "isal"))]
         let written = self.0.gzip_decompress(member, plain).map_err(|_| bad())?;
         if written == plain_bytes { Ok(()) } else { Err(bad()) }
     }

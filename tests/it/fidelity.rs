@@ -218,17 +218,20 @@ fn indexed(major: u32) {
     let backup = back_up(&repo, &database, "small", "2");
     comes_back(&database, &repo, &backup, &own, "");
     // The indexes are whole, not only their definitions; and the rows of a table that one session loads came in frozen.
-    for jobs in ["1", "2"] {
+    for jobs in ["1", "8"] {
         let again = cluster.database("indexed_again");
         kluis(&["restore", "latest", "--jobs", jobs, "--to", &again.url()]).keeping(&repo).into(&cluster).run().done();
         assert_eq!(again.value("SELECT n FROM sum_of_sums"), "40000");
         assert_eq!(again.value("SET enable_seqscan = off; SELECT count(*) FROM huge WHERE id > 0"), "250000");
         assert_eq!(again.value("SELECT count(*) FROM pg_index WHERE NOT indisvalid"), "0");
-        // With more sessions they share the table, and then nobody may write frozen rows.
-        if jobs == "1" {
+        // Not every build of the older majors has the extension.
+        if major == 18 {
             again.sql("CREATE EXTENSION pageinspect");
             let frozen = "SELECT count(*) FROM generate_series(0, pg_relation_size('huge') / 8192 - 1) b CROSS JOIN heap_page_items(get_raw_page('huge', b::int)) WHERE t_infomask & 768 = 768";
-            assert_eq!(again.value(frozen), "250000");
+            let frozen: u64 = again.value(frozen).parse().unwrap();
+            // More sessions than tables share the largest one, and what they share nobody may write frozen.
+            let expected = if jobs == "1" { 250_000..=250_000 } else { 1..=150_000 };
+            assert!(expected.contains(&frozen), "{frozen} of 250000 rows are frozen with --jobs {jobs}");
         }
     }
 }

@@ -13,16 +13,6 @@ fn build(table: usize, alone: bool, entry: u32) -> Build {
 }
 
 #[test]
-fn a_table_above_its_share_is_divided() {
-    const MIB: u64 = 1 << 20;
-    let units: Vec<Unit> = (0..100).map(|number| unit(u32::from(number >= 60), number, MIB)).collect();
-    let whole = |jobs| divide(&units, jobs).iter().map(|rows| (rows.table, rows.whole, rows.units.len())).collect::<Vec<_>>();
-    assert_eq!(whole(1), [(0, true, 60), (1, true, 40)]);
-    assert_eq!(whole(2), [(0, false, 32), (0, false, 28), (1, true, 40)]);
-    assert_eq!(whole(4), [(0, false, 32), (0, false, 28), (1, false, 32), (1, false, 8)]);
-}
-
-#[test]
 fn an_index_comes_after_its_rows_and_constraints_stand_alone() {
     let stop = Stop::new();
     let queue = Queue::new(&[unit(0, 0, 5), unit(1, 1, 4)], vec![build(0, true, 1), build(0, false, 2), build(1, false, 3), build(1, false, 4)], Vec::new(), 2);
@@ -55,21 +45,63 @@ fn an_index_comes_after_its_rows_and_constraints_stand_alone() {
     assert_eq!(queue.next(&stop), None);
 }
 
+fn rows(task: Option<Task>) -> Rows {
+    match task {
+        Some(Task::Rows(rows)) => rows,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn sessions_share_a_table_only_where_nothing_else_is_left() {
     const PIECE: u64 = RUN_BYTES;
-    let (stop, units) = (Stop::new(), [unit(0, 0, PIECE), unit(0, 1, PIECE), unit(0, 2, PIECE), unit(1, 3, 1), unit(2, 4, 1)]);
-    let queue = Queue::new(&units, Vec::new(), Vec::new(), 2);
-    let next = || match queue.next(&stop) {
-        Some(Task::Rows(rows)) => rows.table,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!([next(), next(), next()], [0, 1, 2]);
-    queue.loaded(1);
-    assert_eq!(next(), 0);
+    let units = [unit(0, 0, PIECE), unit(0, 1, PIECE), unit(0, 2, PIECE / 2), unit(0, 3, PIECE / 2), unit(1, 4, 1), unit(2, 5, 1)];
+    let (stop, queue) = (Stop::new(), Queue::new(&units, vec![build(0, true, 1)], Vec::new(), 2));
+    assert_eq!(queue.width(), 5);
+    let first = rows(queue.next(&stop));
+    assert!((first.table, first.whole, first.units.len()) == (0, true, 4));
+    for table in [1, 2] {
+        let other = rows(queue.next(&stop));
+        assert!((other.table, other.whole) == (table, true) && !queue.wants(&units[1..4]));
+        queue.loaded(table);
+    }
+    std::thread::scope(|scope| {
+        // Nothing is left for the second session: it waits for what the first one shares.
+        let waits = scope.spawn(|| rows(queue.next(&stop)));
+        while !queue.wants(&units[1..4]) {
+            std::thread::yield_now();
+        }
+        // Too little to be worth it.
+        assert!(!queue.wants(&units[2..3]));
+        queue.share(0, &units[1..4]);
+        queue.loaded(0);
+        let second = waits.join().unwrap();
+        assert!((second.table, second.whole, second.units.as_slice()) == (0, false, &units[1..2]));
+    });
+    let third = rows(queue.next(&stop));
+    assert!(!third.whole && third.units == units[2..4]);
     queue.loaded(0);
-    queue.loaded(0);
-    assert_eq!((next(), queue.next(&stop)), (0, None));
+    // The index waits for the last run.
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| queue.next(&stop));
+        std::thread::sleep(LOOK * 2);
+        assert!(!waits.is_finished());
+        queue.loaded(0);
+        assert!(matches!(waits.join().unwrap(), Some(Task::Build { .. })));
+    });
+}
+
+#[test]
+fn who_waits_for_rows_that_never_come_ends() {
+    let (stop, queue) = (Stop::new(), Queue::new(&[unit(0, 0, 5)], Vec::new(), Vec::new(), 2));
+    assert!(rows(queue.next(&stop)).whole);
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| queue.next(&stop));
+        std::thread::sleep(LOOK * 2);
+        assert!(!waits.is_finished());
+        queue.loaded(0);
+        assert_eq!(waits.join().unwrap(), None);
+    });
 }
 
 #[test]
@@ -149,18 +181,38 @@ fn who_waits_notices_a_stop() {
 
 proptest! {
     #[test]
-    fn every_unit_once_and_whole_tables_in_one_piece(sizes in prop::collection::vec((0..6_u32, 1..(60_u64 << 20)), 0..60), jobs in 1..20_usize) {
+    fn every_unit_once_whoever_asks_when(sizes in prop::collection::vec((0..6_u32, 1..(60_u64 << 20)), 0..60), jobs in 1..6_usize, order in prop::collection::vec(0..6_usize, 0..200)) {
         let units: Vec<Unit> = sizes.iter().enumerate().map(|(number, (table, bytes))| unit(*table, number as u64, *bytes)).collect();
-        let parts = divide(&units, jobs);
-        let mut seen: Vec<Unit> = parts.iter().flat_map(|part| part.units.clone()).collect();
+        let (stop, queue) = (Stop::new(), Queue::new(&units, Vec::new(), Vec::new(), jobs));
+        // What each session loads: the rest of it, and whether it may be shared.
+        let mut sessions: Vec<Option<Rows>> = vec![None; jobs];
+        let (mut seen, mut frozen): (Vec<Unit>, HashSet<usize>) = (Vec::new(), HashSet::new());
+        for session in order.into_iter().chain((0..jobs).cycle().take(jobs * 200)).map(|session| session % jobs) {
+            match sessions[session].take() {
+                // Nobody else may hold anything that could come back, or asking would wait for it.
+                None if sessions.iter().flatten().all(|rows| !rows.whole) || !queue.state().rows.is_empty() => {
+                    sessions[session] = queue.next(&stop).map(|task| rows(Some(task)));
+                    if let Some(rows) = &sessions[session] {
+                        prop_assert!(!rows.units.is_empty() && rows.units.iter().all(|unit| unit.table as usize == rows.table));
+                        let fits = if rows.whole { frozen.insert(rows.table) } else { rows.units.len() == 1 || rows.bytes() <= RUN_BYTES };
+                        prop_assert!(fits);
+                        prop_assert!(rows.whole || sessions.iter().flatten().all(|other| other.table != rows.table || !other.whole));
+                    }
+                }
+                None => queue.state().hungry = true,
+                Some(mut rows) => {
+                    seen.push(rows.units.remove(0));
+                    if rows.whole && !rows.units.is_empty() && queue.wants(&rows.units) {
+                        queue.share(rows.table, &rows.units);
+                        rows.units.clear();
+                    }
+                    if rows.units.is_empty() { queue.loaded(rows.table) } else { sessions[session] = Some(rows) }
+                }
+            }
+        }
         seen.sort_by_key(|unit| unit.offset);
         prop_assert_eq!(seen, units);
-        let mut whole = HashSet::new();
-        for part in &parts {
-            prop_assert!(!part.units.is_empty() && part.units.iter().all(|unit| unit.table as usize == part.table));
-            prop_assert!(part.whole || part.units.len() == 1 || part.units.iter().map(|unit| unit.bytes).sum::<u64>() <= RUN_BYTES);
-            prop_assert!(!part.whole || whole.insert(part.table));
-        }
-        prop_assert!(parts.iter().all(|part| part.whole == whole.contains(&part.table)));
+        let state = queue.state();
+        prop_assert!(state.loading.is_empty() && state.busy.is_empty() && state.whole.is_empty());
     }
 }
