@@ -232,8 +232,8 @@ fn runs(table: usize, units: &[Unit]) -> Vec<Rows> {
     let mut runs: Vec<Rows> = Vec::new();
     for unit in units {
         match runs.last_mut() {
-            Some(run) if run.bytes() + unit.bytes <= RUN_BYTES => run.units.push(unit.clone()),
-            _ => runs.push(Rows { table, units: vec![unit.clone()], whole: false }),
+            Some(run) if run.bytes() + unit.bytes <= RUN_BYTES => run.units.push(*unit),
+            _ => runs.push(Rows { table, units: vec![*unit], whole: false }),
         }
     }
     runs

@@ -136,28 +136,14 @@ fn are_numbers(plain: &[u8]) -> bool {
     numbers * 10 >= all * 9
 }
 
-/// Takes whole members apart. One a thread.
-pub struct Expander(#[cfg(not(feature = "isal"))] libdeflater::Decompressor);
-
-impl Default for Expander {
-    fn default() -> Self {
-        Expander(
-            #[cfg(not(feature = "isal"))]
-            libdeflater::Decompressor::new(),
-        )
-    }
-}
-
-impl Expander {
-    /// Decompresses one member whose plain length is known into `plain`, replacing what it held.
-    pub fn expand(&mut self, member: &[u8], plain_bytes: usize, plain: &mut Vec<u8>) -> io::Result<()> {
-        plain.resize(plain_bytes, 0);
-        #[cfg(feature = "isal")]
-        let written = isal::decompress_into(member, plain, isal::Codec::Gzip).map_err(|_| bad())?;
-        #[cfg(not(feature = "isal"))]
-        let written = self.0.gzip_decompress(member, plain).map_err(|_| bad())?;
-        if written == plain_bytes { Ok(()) } else { Err(bad()) }
-    }
+/// Decompresses one member whose plain length is known into `plain`, replacing what it held.
+pub fn expand(member: &[u8], plain_bytes: usize, plain: &mut Vec<u8>) -> io::Result<()> {
+    plain.resize(plain_bytes, 0);
+    #[cfg(feature = "isal")]
+    let written = isal::decompress_into(member, plain, isal::Codec::Gzip).map_err(|_| bad())?;
+    #[cfg(not(feature = "isal"))]
+    let written = libdeflater::Decompressor::new().gzip_decompress(member, plain).map_err(|_| bad())?;
+    if written == plain_bytes { Ok(()) } else { Err(bad()) }
 }
 
 fn bad() -> io::Error {
@@ -184,7 +170,7 @@ pub(super) mod tests {
                 let first = squeezer.compress(&plain, &mut members).unwrap();
                 squeezer.compress(b"second", &mut members).unwrap();
                 let mut back = Vec::new();
-                Expander::default().expand(&members[..first], plain.len(), &mut back).unwrap();
+                expand(&members[..first], plain.len(), &mut back).unwrap();
                 prop_assert_eq!(&back, &plain);
                 let mut all = Vec::new();
                 stream(&members[..]).read_to_end(&mut all).unwrap();
@@ -248,9 +234,9 @@ pub(super) mod tests {
         Squeezer::new(Compression::Fast).compress(b"hello hello hello hello", &mut member).unwrap();
         let mut plain = Vec::new();
         for cut in 0..member.len() {
-            assert!(Expander::default().expand(&member[..cut], 23, &mut plain).is_err(), "cut at {cut}");
+            assert!(expand(&member[..cut], 23, &mut plain).is_err(), "cut at {cut}");
         }
-        assert!(Expander::default().expand(&member, 22, &mut plain).is_err());
-        assert!(Expander::default().expand(&member, 24, &mut plain).is_err());
+        assert!(expand(&member, 22, &mut plain).is_err());
+        assert!(expand(&member, 24, &mut plain).is_err());
     }
 }

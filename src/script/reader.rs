@@ -2,7 +2,7 @@
 //! It owns decoding; it leaves to its callers what the rows mean.
 //! Invariant: memory is bounded by a unit, also where one row is larger than a unit.
 
-use super::gzip::{Expander, stream};
+use super::gzip::{expand, stream};
 use super::unit::Unit;
 use crate::manifest::Section;
 use std::fs::File;
@@ -59,7 +59,6 @@ const AT_ONCE: u64 = 16 << 20;
 /// Decodes units. One a thread: it keeps its buffers.
 #[derive(Default)]
 pub struct UnitReader {
-    expander: Expander,
     packed: Vec<u8>,
     plain: Vec<u8>,
 }
@@ -90,7 +89,7 @@ impl UnitReader {
         if unit.members == 1 && unit.bytes <= AT_ONCE && unit.body <= AT_ONCE * 2 {
             self.packed.resize(unit.body as usize, 0);
             source.read_exact_at(&mut self.packed, unit.body_offset())?;
-            self.expander.expand(&self.packed, unit.bytes as usize, &mut self.plain)?;
+            expand(&self.packed, unit.bytes as usize, &mut self.plain)?;
             return each(&self.plain);
         }
         let range = Range { source, offset: unit.body_offset(), left: unit.body };
