@@ -143,12 +143,13 @@ impl Queue {
                 return Some(Task::Build { build, serial });
             }
             // Keys fill up the time in which indexes are built elsewhere and none can be built here. All others are checked in the end, beside what
-            // else there is to do then.
+            // else there is to do then, and so is a key that would take longer than what is built: everybody would wait for it.
             // Rows may come back to be shared.
             if state.builds.is_empty() && state.building.is_empty() && state.whole.is_empty() {
                 return None;
             }
-            if let Some(place) = state.keys.iter().position(|key| state.may_check(key)) {
+            let building: u128 = state.builds.iter().chain(&state.building).map(|build| self.work(build)).sum();
+            if let Some(place) = state.keys.iter().position(|key| state.may_check(key) && self.reads(key) <= building) {
                 let key = state.keys.remove(place);
                 state.checking.push(key.clone());
                 return Some(Task::Key(key));
@@ -220,6 +221,11 @@ impl Queue {
     /// How much work indexes are, in bytes of rows that have to be read for them.
     fn work(&self, build: &Build) -> u128 {
         self.bytes.get(&build.table).copied().unwrap_or_default() * build.entries.len() as u128
+    }
+
+    /// How many bytes of rows a key has to read.
+    fn reads(&self, key: &Key) -> u128 {
+        key.tables.iter().filter_map(|table| self.bytes.get(table)).sum()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -168,6 +168,24 @@ fn keys_fill_the_time_while_others_build() {
 }
 
 #[test]
+fn nobody_waits_for_a_key_that_takes_longer_than_what_is_built() {
+    let stop = Stop::new();
+    let queue = Queue::new(&[unit(0, 0, 9), unit(1, 1, 5)], vec![build(1, false, 1)], vec![key(&[0], 11)], 2);
+    assert_eq!((rows(queue.next(&stop)).table, rows(queue.next(&stop)).table), (0, 1));
+    queue.loaded(0);
+    queue.loaded(1);
+    assert!(matches!(queue.next(&stop), Some(Task::Build { .. })));
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| queue.next(&stop));
+        std::thread::sleep(LOOK * 2);
+        assert!(!waits.is_finished());
+        queue.built(&build(1, false, 1));
+        assert_eq!(waits.join().unwrap(), None);
+    });
+    assert_eq!(queue.left(), [key(&[0], 11)]);
+}
+
+#[test]
 fn who_waits_notices_a_stop() {
     let stop = Stop::new();
     let queue = Queue::new(&[unit(0, 0, 5)], vec![build(0, true, 1)], Vec::new(), 2);
