@@ -216,7 +216,7 @@ pub fn send<'u>(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader, s
 fn read<'u>(reader: &mut UnitReader, script: &File, load: Load<'u>, give: &mpsc::SyncSender<Read<'u>>, emptied: &mpsc::Receiver<Vec<u8>>) {
     for (place, unit) in load.units.iter().enumerate() {
         // The first one in any case: then each COPY comes nearer to the end.
-        if place > 0 && load.until.is_some_and(|queue| queue.wants(&load.units[place..])) {
+        if place > 0 && load.until.is_some_and(|queue| queue.wants(unit.table as usize, &load.units[place..])) {
             return;
         }
         let (mut stream, mut deaf) = (RowStream::default(), false);

@@ -67,7 +67,7 @@ struct State {
     busy: HashMap<usize, usize>,
     /// The tables that a session loads alone now.
     whole: HashSet<usize>,
-    /// Somebody asked for rows when none were left to be given out.
+    /// Somebody asked for rows that indexes wait for when none were left to be given out.
     hungry: bool,
     /// The builds that run.
     building: Vec<Build>,
@@ -77,6 +77,18 @@ struct State {
 }
 
 impl State {
+    /// Rows of such a table. Two sessions that load into one table wait for each other now and then, as both make its file longer: as long as there are
+    /// other tables, they do not meet.
+    fn take_rows(&mut self, such: impl Fn(usize) -> bool) -> Option<Rows> {
+        let alone = self.rows.iter().position(|rows| such(rows.table) && !self.busy.contains_key(&rows.table));
+        let rows = self.rows.remove(alone.or_else(|| self.rows.iter().position(|rows| such(rows.table)))?)?;
+        *self.busy.entry(rows.table).or_default() += 1;
+        if rows.whole {
+            self.whole.insert(rows.table);
+        }
+        Some(rows)
+    }
+
     fn may_check(&self, key: &Key) -> bool {
         let of_build = |build: &Build| key.is_of(build.table);
         !self.loading.keys().any(|table| key.is_of(*table))
@@ -92,6 +104,8 @@ pub struct Queue {
     changed: Condvar,
     /// The bytes of each table's rows.
     bytes: HashMap<usize, u128>,
+    /// The tables that have indexes to be built.
+    indexed: HashSet<usize>,
     jobs: usize,
 }
 
@@ -107,8 +121,9 @@ impl Queue {
             loading.insert(part.table, 1);
             bytes.insert(part.table, u128::from(part.bytes()));
         }
+        let indexed = builds.iter().map(|build| build.table).collect();
         let state = Mutex::new(State { rows, builds, keys, loading, ..State::default() });
-        Queue { state, changed: Condvar::new(), bytes, jobs }
+        Queue { state, changed: Condvar::new(), bytes, indexed, jobs }
     }
 
     /// How many sessions can have something to do at most.
@@ -122,17 +137,11 @@ impl Queue {
     pub fn next(&self, stop: &Stop) -> Option<Task> {
         let mut state = self.state();
         while stop.reason().is_none() {
-            // Rows come first: they are what indexes wait for. Two sessions that load into one table wait for each other now and then, as both
-            // make its file longer: as long as there are other tables, they do not meet.
-            let place = state.rows.iter().position(|rows| !state.busy.contains_key(&rows.table)).unwrap_or(0);
-            if let Some(rows) = state.rows.remove(place) {
-                *state.busy.entry(rows.table).or_default() += 1;
-                if rows.whole {
-                    state.whole.insert(rows.table);
-                }
+            // What indexes wait for comes first.
+            if let Some(rows) = state.take_rows(|table| self.indexed.contains(&table)) {
                 return Some(Task::Rows(rows));
             }
-            state.hungry = true;
+            state.hungry = !state.whole.is_empty();
             let free = |build: &Build| !state.loading.contains_key(&build.table) && !state.building.iter().any(|other| other.locks_out(build));
             if let Some(place) = state.builds.iter().position(free) {
                 let build = state.builds.remove(place);
@@ -141,6 +150,10 @@ impl Queue {
                 let beside = state.builds.iter().filter(|other| !other.locks_out(&build));
                 let serial = beside.map(|other| self.work(other)).sum::<u128>() >= self.work(&build) * self.jobs as u128;
                 return Some(Task::Build { build, serial });
+            }
+            // Rows that no index waits for fill up the time in which the last indexes are built elsewhere.
+            if let Some(rows) = state.take_rows(|_| true) {
+                return Some(Task::Rows(rows));
             }
             // Keys fill up the time in which indexes are built elsewhere and none can be built here. All others are checked in the end, beside what
             // else there is to do then, and so is a key that would take longer than what is built: everybody would wait for it.
@@ -165,11 +178,12 @@ impl Queue {
         None
     }
 
-    /// Whether a session that loads a whole table should [`Queue::share`] these units, the rest of it, since somebody has nothing to load.
-    pub fn wants(&self, rest: &[Unit]) -> bool {
+    /// Whether a session that loads a whole table should [`Queue::share`] these units, the rest of it, since somebody has nothing better to do.
+    pub fn wants(&self, table: usize, rest: &[Unit]) -> bool {
         let state = self.state();
-        // The sum comes last: a table has many units, and is asked for before each.
-        state.hungry && state.rows.is_empty() && bytes(rest) >= RUN_BYTES
+        let better = |rows: &Rows| self.indexed.contains(&rows.table) || !self.indexed.contains(&table);
+        // The cheapest first: this is asked before each unit.
+        state.hungry && !state.rows.iter().any(better) && bytes(rest) >= RUN_BYTES
     }
 
     /// Takes back the rest of a table, for whoever has nothing to load. Before its session reports the rows that it did load.

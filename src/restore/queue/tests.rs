@@ -56,23 +56,29 @@ fn rows(task: Option<Task>) -> Rows {
 fn sessions_share_a_table_only_where_nothing_else_is_left() {
     const PIECE: u64 = RUN_BYTES;
     let units = [unit(0, 0, PIECE), unit(0, 1, PIECE), unit(0, 2, PIECE / 2), unit(0, 3, PIECE / 2), unit(1, 4, 1), unit(2, 5, 1)];
-    let (stop, queue) = (Stop::new(), Queue::new(&units, vec![build(0, true, 1)], Vec::new(), 2));
+    let builds = vec![build(0, true, 1), build(1, true, 2)];
+    let (stop, queue) = (Stop::new(), Queue::new(&units, builds, Vec::new(), 2));
     assert_eq!(queue.width(), 5);
     let first = rows(queue.next(&stop));
     assert!((first.table, first.whole, first.units.len()) == (0, true, 4));
-    for table in [1, 2] {
-        let other = rows(queue.next(&stop));
-        assert!((other.table, other.whole) == (table, true) && !queue.wants(&units[1..4]));
-        queue.loaded(table);
-    }
+    let other = rows(queue.next(&stop));
+    assert!((other.table, other.whole) == (1, true) && !queue.wants(0, &units[1..4]));
+    queue.loaded(1);
+    let Some(Task::Build { build: other, .. }) = queue.next(&stop) else { panic!("the rows of table 1 are there") };
+    // Nothing indexed is left to be loaded: table 0 is wanted although there is a table without an index, which comes last.
+    assert!(queue.wants(0, &units[1..4]));
+    queue.built(&other);
+    let other = rows(queue.next(&stop));
+    assert!((other.table, other.whole) == (2, true));
+    queue.loaded(2);
     std::thread::scope(|scope| {
         // Nothing is left for the second session: it waits for what the first one shares.
         let waits = scope.spawn(|| rows(queue.next(&stop)));
-        while !queue.wants(&units[1..4]) {
+        while !queue.wants(0, &units[1..4]) {
             std::thread::yield_now();
         }
         // Too little to be worth it.
-        assert!(!queue.wants(&units[2..3]));
+        assert!(!queue.wants(0, &units[2..3]));
         queue.share(0, &units[1..4]);
         queue.loaded(0);
         let second = waits.join().unwrap();
@@ -110,9 +116,10 @@ fn an_index_is_divided_only_where_sessions_have_nothing_else_to_do() {
     let serial = |builds: Vec<Build>| -> Vec<bool> {
         let queue = Queue::new(&[unit(0, 0, 100), unit(1, 1, 30)], builds, Vec::new(), 2);
         for _ in 0..2 {
-            let Some(Task::Rows(rows)) = queue.next(&stop) else { panic!("rows come first") };
-            queue.loaded(rows.table);
+            assert!(matches!(queue.next(&stop), Some(Task::Rows(_))));
         }
+        queue.loaded(0);
+        queue.loaded(1);
         let next = || match queue.next(&stop) {
             Some(Task::Build { build, serial }) => {
                 queue.built(&build);
@@ -171,7 +178,7 @@ fn keys_fill_the_time_while_others_build() {
 fn nobody_waits_for_a_key_that_takes_longer_than_what_is_built() {
     let stop = Stop::new();
     let queue = Queue::new(&[unit(0, 0, 9), unit(1, 1, 5)], vec![build(1, false, 1)], vec![key(&[0], 11)], 2);
-    assert_eq!((rows(queue.next(&stop)).table, rows(queue.next(&stop)).table), (0, 1));
+    assert_eq!((rows(queue.next(&stop)).table, rows(queue.next(&stop)).table), (1, 0));
     queue.loaded(0);
     queue.loaded(1);
     assert!(matches!(queue.next(&stop), Some(Task::Build { .. })));
@@ -220,7 +227,7 @@ proptest! {
                 None => queue.state().hungry = true,
                 Some(mut rows) => {
                     seen.push(rows.units.remove(0));
-                    if rows.whole && !rows.units.is_empty() && queue.wants(&rows.units) {
+                    if rows.whole && !rows.units.is_empty() && queue.wants(rows.table, &rows.units) {
                         queue.share(rows.table, &rows.units);
                         rows.units.clear();
                     }
