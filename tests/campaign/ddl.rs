@@ -127,7 +127,12 @@ impl Lane<'_> {
                 self.campaign.count("exact");
                 std::fs::remove_dir_all(backup).unwrap();
             }
-            (Some(code), []) if [1, 10, 15].contains(&code) => self.campaign.count(&format!("none, exit {code}")),
+            (Some(code), []) if [1, 10, 15].contains(&code) => {
+                self.campaign.count(&format!("none, exit {code}"));
+                if code != 15 {
+                    self.campaign.say(&format!("round {number} ended with {code}: {}", ended.stderr.trim_end()));
+                }
+            }
             (code, new) => panic!("{what}: exit {code:?} and {} new backups: {ended:#?}", new.len()),
         }
     }
