@@ -92,7 +92,7 @@ impl Campaign {
         format!("campaign {}, seed {}, round {number}", self.name, self.seed)
     }
 
-    fn say(&self, text: &str) {
+    pub fn say(&self, text: &str) {
         // Where libtest does not capture it.
         let _ = std::io::stderr().write_all(format!("campaign {}: {text}\n", self.name).as_bytes());
     }
