@@ -92,6 +92,7 @@ impl Campaign {
         format!("campaign {}, seed {}, round {number}", self.name, self.seed)
     }
 
+    /// Says something about a round.
     pub fn say(&self, text: &str) {
         // Where libtest does not capture it.
         let _ = std::io::stderr().write_all(format!("campaign {}: {text}\n", self.name).as_bytes());
