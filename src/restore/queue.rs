@@ -2,8 +2,8 @@
 //! once the indexes of both tables are built.
 //! It owns who gets what next; it leaves doing it to its siblings. A table goes to one session, which can write its rows as frozen, until another session
 //! has no rows left to load: then what is left of the table is divided among them.
-//! Invariant: every unit is given out exactly once; an index is given out only after all rows of its table were reported done, and never beside one that would lock it out; a foreign key
-//! only after all rows and indexes of its tables were.
+//! Invariant: every unit is given out until it was loaded once; an index is given out only after all rows of its table were reported done, and never
+//! beside one that would lock it out; a foreign key only after all rows and indexes of its tables were.
 
 use super::order::{Build, Key};
 use crate::script::unit::Unit;
@@ -156,8 +156,8 @@ impl Queue {
                 return Some(Task::Rows(rows));
             }
             // Keys fill up the time in which indexes are built elsewhere and none can be built here. All others are checked in the end, beside what
-            // else there is to do then, and so is a key that would take longer than what is built: everybody would wait for it.
-            // Rows may come back to be shared.
+            // else there is to do then, and so is a key that would take longer than what is built: everybody would wait for it. Rows that one session
+            // loads alone may come back to be shared.
             if state.builds.is_empty() && state.building.is_empty() && state.whole.is_empty() {
                 return None;
             }
