@@ -18,7 +18,9 @@ impl Connection {
             return None;
         }
         let host = if self.is_local_socket() { "*".to_owned() } else { escape(&self.host) };
-        Some(format!("{host}:{}:*:{}:{}\n", self.port, escape(&self.user), escape(password)).into_bytes())
+        // A line that begins with one is a comment.
+        let comment = if host.starts_with('#') { "\\" } else { "" };
+        Some(format!("{comment}{host}:{}:*:{}:{}\n", self.port, escape(&self.user), escape(password)).into_bytes())
     }
 }
 
@@ -99,7 +101,7 @@ mod tests {
         let mut connection = sample();
         connection.user = r"a:b\c".into();
         assert_eq!(connection.passfile_line().unwrap(), br"db:5432:*:a\:b\\c:pa\:ss\\word".iter().copied().chain(*b"\n").collect::<Vec<_>>());
-        for host in ["db", "::1", "/run/postgresql", "/home/x/run"] {
+        for host in ["db", "::1", "#db", "/run/postgresql", "/home/x/run"] {
             connection.host = host.into();
             let line = String::from_utf8(connection.passfile_line().unwrap()).unwrap();
             assert_eq!(passfile_lookup(&line, &connection), connection.password, "{host}");
