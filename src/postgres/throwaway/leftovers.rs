@@ -141,7 +141,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().canonicalize().unwrap();
         assert!(end_processes(&path, GENTLY));
-        let mut child = std::process::Command::new("sleep").arg("100").current_dir(&path).spawn().unwrap();
+        // Tests that a script runs in the background ignore SIGQUIT, and so would what they start.
+        let mut child = std::process::Command::new("env").args(["--default-signal=QUIT", "sleep", "100"]).current_dir(&path).spawn().unwrap();
         let mut other = std::process::Command::new("sleep").arg("100").spawn().unwrap();
         assert_eq!(processes(&path).len(), 1);
         let reaper = std::thread::spawn(move || child.wait().unwrap());
