@@ -57,10 +57,7 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, ke
                     let (digest, rest) =
                         if rows.whole { send_whole(job, session, &mut reader, script, load)? } else { send(job, session, &mut reader, script, load)? };
                     locked(&found[rows.table]).add(&digest);
-                    if !rest.is_empty() {
-                        queue.share(rows.table, rest);
-                    }
-                    queue.loaded(rows.table);
+                    queue.loaded(rows.table, rest);
                 }
                 Task::Build { build, serial: enough_else } => {
                     // pg_restore has a session of its own.

@@ -26,7 +26,7 @@ pub struct Rows {
     pub table: usize,
     /// The units.
     pub units: Vec<Unit>,
-    /// These are all rows of the table: nobody else loads into it, as long as its session does not [`Queue::share`] it.
+    /// These are all rows of the table: nobody else loads into it, unless its session leaves a rest for others.
     pub whole: bool,
 }
 
@@ -178,7 +178,7 @@ impl Queue {
         None
     }
 
-    /// Whether a session that loads a whole table should [`Queue::share`] these units, the rest of it, since somebody has nothing better to do.
+    /// Whether a session that loads a whole table should leave these units, the rest of it, since somebody has nothing better to do.
     pub fn wants(&self, table: usize, rest: &[Unit]) -> bool {
         let state = self.state();
         let better = |rows: &Rows| self.indexed.contains(&rows.table) || !self.indexed.contains(&table);
@@ -186,22 +186,17 @@ impl Queue {
         state.hungry && !state.rows.iter().any(better) && bytes(rest) >= RUN_BYTES
     }
 
-    /// Takes back the rest of a table, for whoever has nothing to load. Before its session reports the rows that it did load.
-    pub fn share(&self, table: usize, rest: &[Unit]) {
-        let runs = runs(table, rest);
+    /// Rows of a table were loaded, all that were given out but for `rest`, which is for whoever has nothing to load.
+    pub fn loaded(&self, table: usize, rest: &[Unit]) {
         let mut state = self.state();
-        state.whole.remove(&table);
-        state.hungry = false;
-        *state.loading.entry(table).or_default() += runs.len();
-        state.rows.extend(runs);
-        self.changed.notify_all();
-    }
-
-    /// Rows were loaded.
-    pub fn loaded(&self, table: usize) {
-        let mut state = self.state();
-        let State { loading, busy, whole, .. } = &mut *state;
+        let State { rows, loading, busy, whole, hungry, .. } = &mut *state;
         whole.remove(&table);
+        if !rest.is_empty() {
+            let runs = runs(table, rest);
+            *hungry = false;
+            *loading.entry(table).or_default() += runs.len();
+            rows.extend(runs);
+        }
         for count in [loading, busy] {
             if let Some(left) = count.get_mut(&table) {
                 *left -= 1;

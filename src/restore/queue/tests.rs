@@ -25,11 +25,11 @@ fn an_index_comes_after_its_rows_and_constraints_stand_alone() {
         other => panic!("{other:?}"),
     };
     assert_eq!((rows(queue.next(&stop)), rows(queue.next(&stop))), (0, 1));
-    queue.loaded(1);
+    queue.loaded(1, &[]);
     // Table 0 still loads: the others' indexes first, both at once.
     let (third, fourth) = (built(queue.next(&stop)), built(queue.next(&stop)));
     assert_eq!((third.entries[0], fourth.entries[0]), (3, 4));
-    queue.loaded(0);
+    queue.loaded(0, &[]);
     let first = built(queue.next(&stop));
     assert_eq!(first.entries, [1]);
     queue.built(&third);
@@ -63,14 +63,14 @@ fn sessions_share_a_table_only_where_nothing_else_is_left() {
     assert!((first.table, first.whole, first.units.len()) == (0, true, 4));
     let other = rows(queue.next(&stop));
     assert!((other.table, other.whole) == (1, true) && !queue.wants(0, &units[1..4]));
-    queue.loaded(1);
+    queue.loaded(1, &[]);
     let Some(Task::Build { build: other, .. }) = queue.next(&stop) else { panic!("the rows of table 1 are there") };
     // Nothing indexed is left to be loaded: table 0 is wanted although there is a table without an index, which comes last.
     assert!(queue.wants(0, &units[1..4]));
     queue.built(&other);
     let other = rows(queue.next(&stop));
     assert!((other.table, other.whole) == (2, true));
-    queue.loaded(2);
+    queue.loaded(2, &[]);
     std::thread::scope(|scope| {
         // Nothing is left for the second session: it waits for what the first one shares.
         let waits = scope.spawn(|| rows(queue.next(&stop)));
@@ -79,20 +79,19 @@ fn sessions_share_a_table_only_where_nothing_else_is_left() {
         }
         // Too little to be worth it.
         assert!(!queue.wants(0, &units[2..3]));
-        queue.share(0, &units[1..4]);
-        queue.loaded(0);
+        queue.loaded(0, &units[1..4]);
         let second = waits.join().unwrap();
         assert!((second.table, second.whole, second.units.as_slice()) == (0, false, &units[1..2]));
     });
     let third = rows(queue.next(&stop));
     assert!(!third.whole && third.units == units[2..4]);
-    queue.loaded(0);
+    queue.loaded(0, &[]);
     // The index waits for the last run.
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| queue.next(&stop));
         std::thread::sleep(LOOK * 2);
         assert!(!waits.is_finished());
-        queue.loaded(0);
+        queue.loaded(0, &[]);
         assert!(matches!(waits.join().unwrap(), Some(Task::Build { .. })));
     });
 }
@@ -105,7 +104,7 @@ fn who_waits_for_rows_that_never_come_ends() {
         let waits = scope.spawn(|| queue.next(&stop));
         std::thread::sleep(LOOK * 2);
         assert!(!waits.is_finished());
-        queue.loaded(0);
+        queue.loaded(0, &[]);
         assert_eq!(waits.join().unwrap(), None);
     });
 }
@@ -118,8 +117,8 @@ fn an_index_is_divided_only_where_sessions_have_nothing_else_to_do() {
         for _ in 0..2 {
             assert!(matches!(queue.next(&stop), Some(Task::Rows(_))));
         }
-        queue.loaded(0);
-        queue.loaded(1);
+        queue.loaded(0, &[]);
+        queue.loaded(1, &[]);
         let next = || match queue.next(&stop) {
             Some(Task::Build { build, serial }) => {
                 queue.built(&build);
@@ -154,10 +153,10 @@ fn keys_fill_the_time_while_others_build() {
         None => (3, 0),
     };
     assert_eq!([taken(queue.next(&stop)), taken(queue.next(&stop)), taken(queue.next(&stop))], [(0, 0), (0, 1), (0, 2)]);
-    queue.loaded(1);
+    queue.loaded(1, &[]);
     // Table 2 still loads, and table 1 has an index to be built first: no key can be checked.
     assert_eq!(taken(queue.next(&stop)), (1, 2));
-    queue.loaded(2);
+    queue.loaded(2, &[]);
     assert_eq!(taken(queue.next(&stop)), (2, 14));
     queue.built(&build(1, true, 2));
     // One that shares a table with a key that is being checked has to wait, and so has one of a table that still loads.
@@ -165,7 +164,7 @@ fn keys_fill_the_time_while_others_build() {
     queue.checked(&key(&[2], 14));
     queue.checked(&key(&[1], 13));
     assert_eq!(taken(queue.next(&stop)), (2, 12));
-    queue.loaded(0);
+    queue.loaded(0, &[]);
     assert_eq!(taken(queue.next(&stop)), (1, 1));
     // Nothing is built any more: what is left comes in the end.
     queue.built(&build(0, true, 1));
@@ -179,8 +178,8 @@ fn nobody_waits_for_a_key_that_takes_longer_than_what_is_built() {
     let stop = Stop::new();
     let queue = Queue::new(&[unit(0, 0, 9), unit(1, 1, 5)], vec![build(1, false, 1)], vec![key(&[0], 11)], 2);
     assert_eq!((rows(queue.next(&stop)).table, rows(queue.next(&stop)).table), (1, 0));
-    queue.loaded(0);
-    queue.loaded(1);
+    queue.loaded(0, &[]);
+    queue.loaded(1, &[]);
     assert!(matches!(queue.next(&stop), Some(Task::Build { .. })));
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| queue.next(&stop));
@@ -227,11 +226,8 @@ proptest! {
                 None => queue.state().hungry = true,
                 Some(mut rows) => {
                     seen.push(rows.units.remove(0));
-                    if rows.whole && !rows.units.is_empty() && queue.wants(rows.table, &rows.units) {
-                        queue.share(rows.table, &rows.units);
-                        rows.units.clear();
-                    }
-                    if rows.units.is_empty() { queue.loaded(rows.table) } else { sessions[session] = Some(rows) }
+                    let leaves = rows.whole && queue.wants(rows.table, &rows.units);
+                    if rows.units.is_empty() || leaves { queue.loaded(rows.table, &rows.units) } else { sessions[session] = Some(rows) }
                 }
             }
         }
