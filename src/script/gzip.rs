@@ -172,6 +172,7 @@ pub(super) mod tests {
                 let mut back = Vec::new();
                 expand(&members[..first], plain.len(), &mut back).unwrap();
                 prop_assert_eq!(&back, &plain);
+                prop_assert_eq!(by_libdeflate(&members[..first], plain.len()), &plain[..]);
                 let mut all = Vec::new();
                 stream(&members[..]).read_to_end(&mut all).unwrap();
                 prop_assert_eq!(all.len(), plain.len() + 6);
@@ -188,6 +189,14 @@ pub(super) mod tests {
         assert!(!rows(|n| format!("{n}\t{{\"path\": \"/app/{n}\", \"ok\": true, \"ref\": null}}\n")));
         assert!(!rows(|n| format!("{:016x}\n", u64::from(n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15))));
         assert!(are_numbers(b"") && are_numbers(b"12\n"));
+    }
+
+    /// What libdeflate makes of a member, whichever library is built in for that.
+    pub fn by_libdeflate(member: &[u8], plain_bytes: usize) -> Vec<u8> {
+        let mut plain = vec![0; plain_bytes];
+        let written = libdeflater::Decompressor::new().gzip_decompress(member, &mut plain).expect("libdeflate reads it");
+        assert_eq!(written, plain_bytes);
+        plain
     }
 
     /// Random bytes, always the same.
