@@ -6,6 +6,7 @@ mod peer;
 mod targets;
 
 use std::path::PathBuf;
+use targets::PLANTED;
 
 /// A folder for this process.
 pub fn own_folder() -> PathBuf {
@@ -16,8 +17,27 @@ pub fn own_folder() -> PathBuf {
     path
 }
 
+/// Whether the planted word stands where it may be shown: libFuzzer, which sees what the code compares, copies it anywhere. As the password of
+/// `DATABASE_URL` it stays a secret.
+fn is_misplaced(data: &[u8]) -> bool {
+    let secret = format!(":{PLANTED}");
+    String::from_utf8_lossy(data).split('\n').any(|line| {
+        let url = line.strip_prefix("DATABASE_URL=").and_then(|url| url.split_once(&secret));
+        let is_password = |before: &str| before.split_once("://").is_some_and(|(_, user)| !user.contains([':', '@', '/', '?', '#']));
+        match url {
+            Some((before, after)) if is_password(before) => before.contains(PLANTED) || after.contains(PLANTED),
+            _ => line.contains(PLANTED),
+        }
+    })
+}
+
+/// The targets that judge whether the planted word is shown.
+const JUDGES: [&str; 3] = ["environment", "toml", "url"];
+
 /// Tries one target.
 pub fn run(name: &str, data: &[u8]) {
     let target = targets::TARGETS.iter().find(|target| target.name == name).expect("the target is known");
-    (target.run)(data);
+    if !(JUDGES.contains(&name) && is_misplaced(data)) {
+        (target.run)(data);
+    }
 }

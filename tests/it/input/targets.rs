@@ -205,17 +205,9 @@ fn load(machine: &Machine) {
     let _ = kluis::config::load_repository(&Flags::default(), machine);
 }
 
-/// Whether the fuzzer, which sees what the code compares, wrote the planted word itself: where it is no password it may be shown.
-fn is_copied(data: &[u8]) -> bool {
-    data.windows(PLANTED.len()).any(|window| window == PLANTED.as_bytes())
-}
-
 /// The environment: lines of `NAME=value`, beside a password.
 pub fn environment(data: &[u8]) {
     use std::os::unix::ffi::OsStringExt;
-    if is_copied(data) {
-        return;
-    }
     let line = |line: &[u8]| {
         let at = line.iter().position(|byte| *byte == b'=')?;
         Some((OsString::from_vec(line[..at].to_vec()), OsString::from_vec(line[at + 1..].to_vec())))
@@ -227,9 +219,6 @@ pub fn environment(data: &[u8]) {
 
 /// `kluis.toml`, with a password at its end where that fits.
 pub fn toml(data: &[u8]) {
-    if is_copied(data) {
-        return;
-    }
     let file = [data, b"\npassword = \"", PLANTED.as_bytes(), b"\"\n"].concat();
     load(&Machine { variables: Vec::new(), file });
     load(&Machine { variables: Vec::new(), file: data.to_vec() });
@@ -238,9 +227,6 @@ pub fn toml(data: &[u8]) {
 /// Connection URLs and passfiles: no secret in an error, and what is understood survives a passfile.
 pub fn url(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if is_copied(data) {
-        return;
-    }
     let planted = text.replace("SECRET", PLANTED);
     match Partial::parse_url(&planted).and_then(Partial::finish) {
         Ok(connection) => {
