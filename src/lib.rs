@@ -14,6 +14,7 @@ pub mod drill;
 pub mod dump;
 pub mod error;
 pub mod events;
+pub mod exception;
 pub mod http;
 pub mod log;
 pub mod manifest;

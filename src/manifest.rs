@@ -2,6 +2,7 @@
 //! It owns the two formats and their versions; it leaves reading and writing files to `repository`.
 //! Invariant: a manifest of a newer format is refused by name, never half understood. `docs/FORMAT.md` is the specification.
 
+use crate::exception::Exception;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -372,6 +373,9 @@ pub struct Proof {
     /// What was found, in words without a row value.
     #[serde(default)]
     pub findings: Vec<String>,
+    /// What a restore of this backup does not bring back, since no dump holds it. A backup with exceptions counts as proven.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<Exception>,
     /// The drill's facts, once there was a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillFacts>,
@@ -420,6 +424,11 @@ impl Proof {
             (_, Rung::Restored) => "proven",
             (_, Rung::Asserted) => "asserted",
         }
+    }
+
+    /// Whether the backup is proven, except for what no dump brings back.
+    pub fn has_exceptions(&self) -> bool {
+        self.proven() && !self.exceptions.is_empty()
     }
 
     /// Whether the backup was restored and found equal, and nothing since says otherwise.

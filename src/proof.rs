@@ -30,9 +30,9 @@ pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> 
     if let (Some(old), true, true) = (&old, drilled_bad, findings.is_empty()) {
         return old.clone();
     }
-    let (rung, reached, drill, earlier) = match old {
-        Some(old) => (old.rung, old.reached, old.drill, old.findings),
-        None => (Rung::Sealed, now, None, Vec::new()),
+    let (rung, reached, drill, earlier, exceptions) = match old {
+        Some(old) => (old.rung, old.reached, old.drill, old.findings, old.exceptions),
+        None => (Rung::Sealed, now, None, Vec::new(), Vec::new()),
     };
     let mut proof = Proof {
         format: FORMAT,
@@ -43,6 +43,7 @@ pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> 
         reached,
         by: BY_VERIFY.to_owned(),
         findings: Vec::new(),
+        exceptions,
         drill,
     };
     if findings.is_empty() {
@@ -77,13 +78,17 @@ pub fn after_drill(old: Option<Proof>, verdict: &drill::Verdict, now: Timestamp)
         reached: now,
         by: BY_DRILL.to_owned(),
         findings: Vec::new(),
+        exceptions: Vec::new(),
         drill: None,
     };
     let known_bad = old.as_ref().is_some_and(|old| old.verdict == Verdict::Bad);
     match verdict {
-        drill::Verdict::Proven { asserted, facts } => {
-            Proof { rung: if *asserted { Rung::Asserted } else { Rung::Restored }, drill: Some(facts.clone()), ..fresh }
-        }
+        drill::Verdict::Proven { asserted, facts, exceptions } => Proof {
+            rung: if *asserted { Rung::Asserted } else { Rung::Restored },
+            drill: Some(facts.clone()),
+            exceptions: exceptions.clone(),
+            ..fresh
+        },
         drill::Verdict::Bad(findings) => Proof {
             verdict: Verdict::Bad,
             at: now,
@@ -124,7 +129,7 @@ mod tests {
     }
 
     fn proof(rung: Rung, verdict: Verdict, by: &str) -> Proof {
-        Proof { format: FORMAT, kluis: "0".into(), rung, verdict, at: at(1), reached: at(1), by: by.into(), findings: vec!["old".into()], drill: None }
+        Proof { format: FORMAT, kluis: "0".into(), rung, verdict, at: at(1), reached: at(1), by: by.into(), findings: vec!["old".into()], exceptions: Vec::new(), drill: None }
     }
 
     #[track_caller]
@@ -173,7 +178,7 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let facts = crate::manifest::DrillFacts { server: "16.1".into(), tables: 1, rows: 2, large_objects: 0, assertions: 0, restore_ms: 1, total_ms: 2 };
         let (proven, bad, unknown) =
-            (drill::Verdict::Proven { asserted: false, facts }, drill::Verdict::Bad(vec!["x".into()]), drill::Verdict::CannotJudge(vec!["y".into()]));
+            (drill::Verdict::Proven { asserted: false, facts, exceptions: Vec::new() }, drill::Verdict::Bad(vec!["x".into()]), drill::Verdict::CannotJudge(vec!["y".into()]));
         let restored = after_drill(None, &proven, now);
         assert!(restored.proven() && restored.rung == Rung::Restored);
         let still = after_drill(Some(restored.clone()), &unknown, now);

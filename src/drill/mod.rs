@@ -9,6 +9,7 @@ mod schema;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
+use crate::exception::Exception;
 use crate::manifest::{DrillFacts, Manifest};
 use crate::postgres::catalogue;
 use crate::postgres::connection::Connection;
@@ -50,6 +51,8 @@ pub enum Verdict {
         asserted: bool,
         /// What was done.
         facts: DrillFacts,
+        /// What a restore does not bring back, since no dump holds it.
+        exceptions: Vec<Exception>,
     },
     /// The backup is wrong, in these ways.
     Bad(Vec<String>),
@@ -238,7 +241,7 @@ fn judge(
         restore_ms,
         total_ms: begun.elapsed().as_millis() as u64,
     };
-    Ok(Verdict::Proven { asserted: passed > 0, facts })
+    Ok(Verdict::Proven { asserted: passed > 0, facts, exceptions: Vec::new() })
 }
 
 /// What the restored database lacks of its own rights and settings. What this machine could not give it (a warning says so) tells nothing of the backup.

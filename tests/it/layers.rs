@@ -30,7 +30,7 @@ const ROOMS: &[&[&str]] = &[
     &["script", "repository"],
     &["stop"],
     &["manifest", "retention", "schedule", "units", "events", "log", "receiver"],
-    &["error"],
+    &["error", "exception"],
 ];
 
 /// Code without I/O, clock, environment and threads: files, and folders that end in a slash.
@@ -40,6 +40,7 @@ const PURE: &[&str] = &[
     "src/error.rs",
     "src/daemon.rs",
     "src/events.rs",
+    "src/exception.rs",
     "src/log.rs",
     "src/manifest.rs",
     "src/metrics.rs",
