@@ -11,6 +11,7 @@ pub mod connection;
 pub mod contents;
 pub mod copy;
 mod frame;
+pub mod inventory;
 pub mod passfile;
 pub mod properties;
 pub mod quote;

@@ -13,6 +13,7 @@ mod fidelity;
 mod hostile;
 mod http;
 mod input;
+mod inventory;
 mod layers;
 mod malformed;
 mod notify;
