@@ -394,6 +394,9 @@ pub struct DrillFacts {
     pub large_objects: u64,
     /// The operator's assertions that passed.
     pub assertions: u64,
+    /// Whether the catalogue was compared with the backup's inventory. Backups of the first versions have none.
+    #[serde(default)]
+    pub inventory: bool,
     /// How long the restore itself took, in milliseconds.
     pub restore_ms: u64,
     /// How long the whole drill took, in milliseconds.

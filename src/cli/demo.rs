@@ -301,6 +301,7 @@ impl Demo<'_> {
             no_owner: false,
             no_privileges: false,
             no_check: false,
+            settings: true,
             force: false,
             lock_wait: settings.lock_wait,
         };

@@ -65,6 +65,7 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
         no_owner: arguments.no_owner,
         no_privileges: arguments.no_privileges,
         no_check: arguments.no_check,
+        settings: true,
         force: arguments.force,
         lock_wait: settings.lock_wait,
     };

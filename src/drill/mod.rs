@@ -3,20 +3,25 @@
 //! Invariant: it reads only the published files; "bad" is said of the backup, never of this machine: what is missing here is "cannot judge".
 
 mod assertions;
+mod catalogue;
+mod entries;
 mod globals;
 mod reasons;
 mod schema;
+mod words;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
 use crate::exception::Exception;
 use crate::manifest::{DrillFacts, Manifest};
-use crate::postgres::catalogue;
+use crate::postgres::catalogue as server_catalogue;
 use crate::postgres::connection::Connection;
 use crate::postgres::properties;
+use crate::postgres::quote::quote_ident;
 use crate::postgres::session::Session;
 use crate::postgres::throwaway::{Locale, Memory, Options, Throwaway};
 use crate::postgres::tools::{Places, Tools, find};
+use crate::repository::files::open_file;
 use crate::repository::list::Backup;
 use crate::restore;
 use crate::stop::Stop;
@@ -154,8 +159,16 @@ fn judge(
     if !wrong.is_empty() {
         return Ok(Verdict::Bad(wrong));
     }
+    observer.event(&Event::Step("archive and script"));
+    let wrong = match schema::script_against_archive(backup, manifest, tools, stop) {
+        Ok(wrong) => wrong,
+        Err(error) => return reasons::verdict(error, false),
+    };
+    if !wrong.is_empty() {
+        return Ok(Verdict::Bad(wrong));
+    }
     let mut session = Session::connect(&server.connection("postgres"), stop)?;
-    let lacking: Vec<String> = catalogue::missing_extensions(&mut session, &manifest.database)?;
+    let lacking: Vec<String> = server_catalogue::missing_extensions(&mut session, &manifest.database)?;
     if !lacking.is_empty() {
         return Ok(Verdict::CannotJudge(
             lacking
@@ -172,39 +185,56 @@ fn judge(
     drop(session);
 
     let to = server.connection(&manifest.database.name);
+    let places = Places { named: Some(tools.folder.clone()), path: Vec::new() };
+    let restore = restore::Request {
+        backup,
+        to: &to,
+        places: &places,
+        scratch: server.folder(),
+        jobs: request.jobs,
+        tables: &[],
+        // Also where it is called `postgres`, which every server has from the beginning.
+        create: true,
+        clean: true,
+        yes: true,
+        no_owner: false,
+        no_privileges: false,
+        no_check: false,
+        // A dump of the restored database is taken before: settings would reach into it.
+        settings: false,
+        // A verdict of before is no reason not to look again.
+        force: true,
+        lock_wait: Duration::from_secs(60),
+    };
+    observer.event(&Event::Step("PostgreSQL's own restore"));
+    let stock = restore::stock(&restore, stop, observer)
+        .and_then(|not_restored| schema::dumped(manifest, tools, &to, server.folder(), stop).map(|objects| (objects, not_restored)));
+    let (stock, not_restored) = match stock.and_then(|stock| put_aside(server, &to.database, stop).map(|()| stock)) {
+        Ok(stock) => stock,
+        Err(error) => return reasons::verdict(error, true),
+    };
     let restore_began = Instant::now();
-    let restored = restore::restore(
-        &restore::Request {
-            backup,
-            to: &to,
-            places: &Places { named: Some(tools.folder.clone()), path: Vec::new() },
-            scratch: server.folder(),
-            jobs: request.jobs,
-            tables: &[],
-            // Also where it is called `postgres`, which every server has from the beginning.
-            create: true,
-            clean: true,
-            yes: true,
-            no_owner: false,
-            no_privileges: false,
-            no_check: false,
-            // A verdict of before is no reason not to look again.
-            force: true,
-            lock_wait: Duration::from_secs(60),
-        },
-        stop,
-        observer,
-    );
-    let restored = match restored {
+    let mut restored = match restore::restore(&restore, stop, observer) {
         Ok(restored) => restored,
-        Err(error) => return reasons::verdict(error),
+        Err(error) => return reasons::verdict(error, !not_restored.is_empty()),
     };
     let restore_ms = restore_began.elapsed().as_millis() as u64;
 
     observer.event(&Event::Step("compare"));
-    let comparison = match compare::database(&to, manifest, request.jobs, stop, observer) {
-        Ok(comparison) => comparison,
-        Err(error) => return reasons::verdict(error),
+    let (schema, comparison) = std::thread::scope(|scope| {
+        let schema = scope.spawn(|| {
+            let result = schema_differs(request, manifest, tools, &to, server.folder(), (stock, &not_restored), stop);
+            if result.is_err() {
+                stop.trip(crate::stop::Reason::Sibling);
+            }
+            result
+        });
+        let comparison = compare::database(&to, manifest, request.jobs, stop, observer);
+        (schema.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the drill panicked: this is a bug in kluis"))), comparison)
+    });
+    let (schema, comparison) = match crate::dump::first_failure(schema, comparison) {
+        Ok(both) => both,
+        Err(error) => return reasons::verdict(error, false),
     };
     let mut wrong: Vec<String> = comparison.different.iter().map(|(index, difference)| difference.describe(&manifest.tables[*index])).collect();
     wrong.extend(
@@ -217,9 +247,10 @@ fn judge(
     if comparison.large_objects_differ {
         wrong.push("the large objects of the restored database are not those of the snapshot".to_owned());
     }
-    observer.event(&Event::Step("schema"));
+    wrong.extend(schema.wrong);
+    observer.event(&Event::Step("settings"));
+    restore::settle(&restore, stop, &mut restored.warnings)?;
     wrong.extend(properties_differ(manifest, &to, &restored.warnings, stop)?);
-    wrong.extend(schema::differences(backup, manifest, tools, &to, server.folder(), stop)?);
     let mut passed = 0;
     if let Some(folder) = request.assertions.filter(|_| wrong.is_empty()) {
         observer.event(&Event::Step("assertions"));
@@ -238,10 +269,40 @@ fn judge(
         rows: comparison.rows,
         large_objects: manifest.large_objects.count,
         assertions: passed,
+        inventory: schema.compared,
         restore_ms,
         total_ms: begun.elapsed().as_millis() as u64,
     };
-    Ok(Verdict::Proven { asserted: passed > 0, facts, exceptions: Vec::new() })
+    Ok(Verdict::Proven { asserted: passed > 0, facts, exceptions: schema.exceptions.into_iter().collect() })
+}
+
+/// Gives the database that PostgreSQL's own restore made another name. It is not dropped: that is refused where it has a subscription.
+fn put_aside(server: &Throwaway, name: &str, stop: &Stop) -> Result<()> {
+    let (neighbour, aside) = (if name == "postgres" { "template1" } else { "postgres" }, if name == "kluis_stock" { "kluis_stock_2" } else { "kluis_stock" });
+    let mut session = Session::connect(&server.connection(neighbour), stop)?;
+    session.execute(&format!("ALTER DATABASE {} RENAME TO {}", quote_ident(name), quote_ident(aside)))
+}
+
+/// What the schema's witnesses say of the restored database: PostgreSQL's own restore, and the inventory.
+fn schema_differs(
+    request: &Request<'_>,
+    manifest: &Manifest,
+    tools: &Tools,
+    to: &Connection,
+    folder: &Path,
+    (stock, not_restored): (schema::Objects, &[restore::NotRestored]),
+    stop: &Stop,
+) -> Result<catalogue::Findings> {
+    let ours = schema::dumped(manifest, tools, to, folder, stop)?;
+    // What could not be brought back for want of rows alone was brought back by us, rows and all: there is nothing to compare it with.
+    let left_out = not_restored.iter().map(|entry| entry.entry.trim_end().to_owned()).collect();
+    let mut findings = catalogue::check(request.backup, manifest, to, folder, stop)?;
+    findings.wrong.extend(stock.without(&left_out).compare(&ours.without(&left_out), true, "PostgreSQL's own restore", "the restored database"));
+    let script = open_file(&request.backup.path.join(&manifest.script.file))?;
+    let words = std::mem::take(&mut findings.words);
+    let missing = words::missing(words, schema::texts(&script, manifest)?);
+    findings.wrong.extend(missing.map_err(|error| Error::new(Kind::Verification, "the script is damaged").because(error))?);
+    Ok(findings)
 }
 
 /// What the restored database lacks of its own rights and settings. What this machine could not give it (a warning says so) tells nothing of the backup.

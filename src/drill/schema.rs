@@ -1,7 +1,8 @@
-//! The schema, re-dumped from the restored database and compared with the script's own text, object by object.
-//! It owns what counts as the same: everything but versions, keys of `\restrict` and the order of objects. Sequence values are in it.
-//! Invariant: what pg_dump knows of an object is compared, so an index, a constraint, a grant or a view that is missing or other is found.
+//! Two witnesses of the schema: the script against what pg_restore makes of the archive, and our restore against PostgreSQL's own.
+//! It owns what counts as the same in dumps' texts: everything but the keys of `\restrict` and the order of objects. Sequence values are in it.
+//! Invariant: text is compared with text of the same origin: the archive's with the archive's, a restored database's with another restored one's.
 
+use super::entries::entries;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Mover};
 use crate::postgres::child::{Passfile, Tool};
@@ -9,140 +10,152 @@ use crate::postgres::connection::Connection;
 use crate::postgres::tools::Tools;
 use crate::repository::files::open_file;
 use crate::repository::list::Backup;
+use crate::repository::names;
 use crate::script::reader::section;
 use crate::script::section as sections;
 use crate::stop::Stop;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::Stdio;
-use xxhash_rust::xxh3::xxh3_128;
+use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 /// How many differences are named.
 const NAMED: usize = 20;
 
-/// What differs between the script and the restored database.
-pub fn differences(backup: &Backup, manifest: &Manifest, tools: &Tools, restored: &Connection, folder: &Path, stop: &Stop) -> Result<Vec<String>> {
-    let again = folder.join("again.dump");
-    let passfile = Passfile::create(folder, restored)?;
-    let mut restored = restored.clone();
-    if manifest.server.escapes_bytea {
-        // As the dump's own sessions did. It could not be told to those: not every pooler lets options through.
-        restored.options = Some("-c bytea_output=escape".to_owned());
+/// The sections of a script that are pg_restore's text, and whose names both have.
+const TEXTS: [&str; 3] = [sections::PRE_DATA, sections::DATA, sections::POST_DATA];
+
+/// Where the script is not what pg_restore makes of the archive. With a pg_restore of another version than the dump's only the list of objects can
+/// be compared: it may word the same archive in another way.
+pub fn script_against_archive(backup: &Backup, manifest: &Manifest, tools: &Tools, stop: &Stop) -> Result<Vec<String>> {
+    let script = open_file(&backup.path.join(&manifest.script.file))?;
+    let (mut ours, mut theirs, mut same) = (Objects::default(), Objects::default(), true);
+    for name in TEXTS {
+        let (mut one, mut other) = (Text::of(part(&script, manifest, name)?), None);
+        let damaged = |error| Error::new(Kind::Verification, format!("section '{name}' of the script is damaged")).because(error);
+        ours.add(&mut one).map_err(damaged)?;
+        let tool = Tool::new(tools.program("pg_restore")).arg("--file=-").arg(format!("--section={name}")).arg(backup.path.join(names::SCHEMA));
+        let mut process = tool.start(Stdio::piped(), stop)?;
+        let read = theirs.add(other.insert(Text::of(process.stdout())));
+        process.finish()?;
+        read.map_err(|error| Error::new(Kind::Failed, "pg_restore's output cannot be read").because(error))?;
+        same &= other.is_some_and(|other| other.digest() == one.digest());
     }
+    let words = manifest.server.pg_dump == tools.version;
+    let mut wrong = ours.compare(&theirs, words, "the script", "schema.dump");
+    if words && !same && wrong.is_empty() {
+        wrong.push("the script is not what pg_restore makes of 'schema.dump', in something that belongs to no object".to_owned());
+    }
+    Ok(wrong)
+}
+
+/// The sections of the script that hold the schema, as readers.
+pub fn texts<'f>(script: &'f File, manifest: &Manifest) -> Result<Vec<impl Read + use<'f>>> {
+    TEXTS.iter().map(|name| part(script, manifest, name)).collect()
+}
+
+fn part<'f>(script: &'f File, manifest: &Manifest, name: &str) -> Result<impl Read + use<'f>> {
+    let part = manifest.script.section(name).ok_or_else(|| Error::new(Kind::Verification, format!("the script has no section '{name}'")))?;
+    Ok(section(script, part))
+}
+
+/// What pg_dump says of a restored database, less the rows that Kluis moves: they are digested.
+pub fn dumped(manifest: &Manifest, tools: &Tools, restored: &Connection, folder: &Path, stop: &Stop) -> Result<Objects> {
+    let passfile = Passfile::create(folder, restored)?;
     let pattern = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    // Without the rows that Kluis moved: they are digested, not dumped twice. The same names went onto pg_dump's command line in the dump.
+    // The same names went onto pg_dump's command line in the dump.
     let exclude = manifest
         .tables
         .iter()
         .filter(|table| table.moved_by == Mover::Units)
         .map(|table| format!("--exclude-table-data={}.{}", pattern(&table.schema), pattern(&table.name)));
-    let mut tool = Tool::new(tools.program("pg_dump"))
-        .connected(&restored, &passfile)
-        .args(["--no-password", "--format=custom", "--no-blobs", "--compress=0"])
-        .args(exclude);
-    if manifest.server.standby {
-        // As pg_dump does of itself on a standby: the values of unlogged sequences are not in the script.
-        tool = tool.arg("--no-unlogged-table-data");
-    }
-    tool = tool.arg("--file").arg(&again);
-    tool.run(stop).map_err(|error| error.context("the restored database cannot be dumped"))?;
-
-    let script = open_file(&backup.path.join(&manifest.script.file))?;
-    let (mut expected, mut found) = (Objects::default(), Objects::default());
-    // Section by section, as the script was made: what a section repeats, and what it leaves unsaid, is then the same on both sides, also where a
-    // literal looks like the header of an object.
-    for name in [sections::PRE_DATA, sections::DATA, sections::POST_DATA] {
-        let part = manifest.script.section(name).ok_or_else(|| Error::new(Kind::Verification, format!("the script has no section '{name}'")))?;
-        expected
-            .add(section(&script, part))
-            .map_err(|error| Error::new(Kind::Verification, format!("section '{name}' of the script is damaged")).because(error))?;
-        let mut process = Tool::new(tools.program("pg_restore")).arg("--file=-").arg(format!("--section={name}")).arg(&again).start(Stdio::piped(), stop)?;
-        let read = found.add(process.stdout());
-        process.finish()?;
-        read.map_err(|error| Error::new(Kind::Failed, "pg_restore's output cannot be read").because(error))?;
-    }
-    // Another pg_dump may word the same schema in another way: then only the list of objects can be compared.
-    let words = manifest.server.pg_dump == tools.version;
-    Ok(expected.compare(&found, words))
+    let tool = Tool::new(tools.program("pg_dump")).connected(restored, &passfile).args(["--no-password", "--no-blobs"]).args(exclude);
+    let mut process = tool.start(Stdio::piped(), stop)?;
+    let mut objects = Objects::default();
+    let read = objects.add(process.stdout());
+    process.finish().map_err(|error| error.context("the restored database cannot be dumped"))?;
+    read.map_err(|error| Error::new(Kind::Failed, "pg_dump's output cannot be read").because(error))?;
+    Ok(objects)
 }
 
-/// The objects of a dump: the comment that names each (`Name: …; Type: …; Schema: …`), and the hashes of its statements.
+/// A text on its way, hashed but for the keys of `\restrict`, which are another each time.
+struct Text<R> {
+    lines: BufReader<R>,
+    line: Vec<u8>,
+    at: usize,
+    hash: Xxh3,
+    /// The line before was a key: an empty line belongs to it.
+    key: bool,
+}
+
+impl<R: Read> Text<R> {
+    fn of(text: R) -> Self {
+        Text { lines: BufReader::with_capacity(64 << 10, text), line: Vec::new(), at: 0, hash: Xxh3::new(), key: false }
+    }
+
+    fn digest(&self) -> u128 {
+        self.hash.digest128()
+    }
+}
+
+impl<R: Read> Read for Text<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.at == self.line.len() {
+            self.line.clear();
+            self.at = 0;
+            self.lines.read_until(b'\n', &mut self.line)?;
+            let key = self.line.starts_with(b"\\restrict ") || self.line.starts_with(b"\\unrestrict ");
+            if !key && !(self.key && self.line == b"\n") {
+                self.hash.update(&self.line);
+            }
+            self.key = key;
+        }
+        let length = buffer.len().min(self.line.len() - self.at);
+        buffer[..length].copy_from_slice(&self.line[self.at..self.at + length]);
+        self.at += length;
+        Ok(length)
+    }
+}
+
+/// The objects of a dump: its entries, and the hashes of their statements.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Objects(BTreeMap<String, Vec<u128>>);
+pub struct Objects(BTreeMap<String, (String, Vec<u128>)>);
 
 impl Objects {
-    /// Takes a dump's text apart. Line by line: a literal may hold lines that look like a header, but then on both sides.
+    /// Takes a dump's text apart.
     fn add(&mut self, text: impl Read) -> std::io::Result<()> {
-        let mut text = BufReader::with_capacity(256 << 10, text);
-        let (mut name, mut body, mut rows, mut line) = (String::new(), Vec::new(), false, Vec::new());
-        // pg_restore sets these before an object and only where they change, so they belong to what follows, and are repeated in each section.
-        let (mut tablespace, mut access_method) = (Vec::new(), Vec::new());
-        loop {
-            line.clear();
-            if text.read_until(b'\n', &mut line)? == 0 {
-                break;
-            }
-            if rows {
-                // Rows that pg_dump moved: their order may differ, and they are digested elsewhere.
-                rows = line != b"\\.\n";
-            } else if let Some(header) = line.strip_prefix(b"-- Name: ").or_else(|| line.strip_prefix(b"-- Data for Name: ")) {
-                self.close(std::mem::take(&mut name), &mut body);
-                name = String::from_utf8_lossy(header).trim_end().to_owned();
-                let is = |kinds: &[&str]| kinds.iter().any(|kind| name.contains(&format!("; Type: {kind}; ")));
-                if is(&["TABLE", "MATERIALIZED VIEW", "INDEX"]) {
-                    body.extend_from_slice(&tablespace);
-                }
-                if is(&["TABLE", "MATERIALIZED VIEW"]) {
-                    body.extend_from_slice(&access_method);
-                }
-            } else if line.starts_with(b"SET default_tablespace = ") {
-                tablespace.clone_from(&line);
-            } else if line.starts_with(b"SET default_table_access_method = ") {
-                access_method.clone_from(&line);
-            } else if line.starts_with(b"COPY ") && line.ends_with(b" FROM stdin;\n") && name.contains("; Type: TABLE DATA;") {
-                rows = true;
-            } else if !(line.starts_with(b"\\restrict ")
-                || line.starts_with(b"\\unrestrict ")
-                || line.starts_with(b"-- Dumped ")
-                || line == b"--\n"
-                || line == b"\n")
-            {
-                body.extend_from_slice(&line);
-            }
-        }
-        self.close(name, &mut body);
-        Ok(())
-    }
-
-    fn close(&mut self, name: String, body: &mut Vec<u8>) {
-        // The beginning of each text, before its first object, is settings; rows have no statements.
-        if !name.is_empty() && !name.contains("; Type: TABLE DATA;") {
-            let body = body.strip_suffix(b"-- PostgreSQL database dump complete\n").unwrap_or(body);
-            let body = end_trimmed(body);
+        entries(text, |entry, body| {
             // pg_dump lists a policy's roles in the order in which they happen to lie in the catalogue (pg_dump.c, `getPolicies`).
-            let hash = if name.contains("; Type: POLICY; ") { xxh3_128(&sorted_words(body)) } else { xxh3_128(body) };
-            self.0.entry(name).or_default().push(hash);
-        }
-        body.clear();
+            let hash = if entry.kind == "POLICY" { xxh3_128(&sorted_words(body)) } else { xxh3_128(body) };
+            self.0.entry(entry.listed()).or_insert_with(|| (entry.describe(), Vec::new())).1.push(hash);
+        })
     }
 
-    fn compare(mut self, found: &Objects, words: bool) -> Vec<String> {
+    /// Leaves out these objects, named as pg_restore lists them.
+    pub fn without(mut self, names: &BTreeSet<String>) -> Objects {
+        self.0.retain(|name, _| !names.contains(name));
+        self
+    }
+
+    /// What differs. `one` and `other` are what the two are called; without `words` only the lists of objects are compared.
+    pub fn compare(mut self, found: &Objects, words: bool, one: &str, other: &str) -> Vec<String> {
         let mut wrong = Vec::new();
-        for (name, bodies) in &found.0 {
+        for (name, (label, bodies)) in &found.0 {
             let mut bodies = bodies.clone();
             match self.0.remove(name) {
-                None => wrong.push(format!("{} is in the restored database and not in the script", describe(name))),
-                Some(mut expected) => {
+                None => wrong.push(format!("{label} is in {other} and not in {one}")),
+                Some((_, mut expected)) => {
                     bodies.sort_unstable();
                     expected.sort_unstable();
                     if bodies.len() != expected.len() || words && bodies != expected {
-                        wrong.push(format!("{} is not the same in the restored database as in the script", describe(name)));
+                        wrong.push(format!("{label} is not the same in {other} as in {one}"));
                     }
                 }
             }
         }
-        wrong.extend(self.0.keys().map(|name| format!("{} is in the script and not in the restored database", describe(name))));
+        wrong.extend(self.0.values().map(|(label, _)| format!("{label} is in {one} and not in {other}")));
         if wrong.len() > NAMED {
             let more = wrong.len() - NAMED;
             wrong.truncate(NAMED);
@@ -159,26 +172,6 @@ fn sorted_words(text: &[u8]) -> Vec<u8> {
     words.join(&b' ')
 }
 
-fn end_trimmed(body: &[u8]) -> &[u8] {
-    let mut body = body.trim_ascii_end();
-    // The header of the next part of a script: its settings come after the last object of the part before.
-    if let Some(at) = memchr::memmem::find(body, b"-- PostgreSQL database dump complete") {
-        body = body[..at].trim_ascii_end();
-    }
-    body
-}
-
-/// `INDEX public.users_email` out of `users_email; Type: INDEX; Schema: public; Owner: bob`.
-fn describe(header: &str) -> String {
-    let mut parts = header.rsplitn(4, "; ");
-    let (owner, schema, kind, name) = (parts.next(), parts.next(), parts.next(), parts.next());
-    match (owner, schema.and_then(|schema| schema.strip_prefix("Schema: ")), kind.and_then(|kind| kind.strip_prefix("Type: ")), name) {
-        (Some(_), Some("-"), Some(kind), Some(name)) => format!("{kind} {}", name.escape_debug()),
-        (Some(_), Some(schema), Some(kind), Some(name)) => format!("{kind} {}.{}", schema.escape_debug(), name.escape_debug()),
-        _ => header.escape_debug().to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,21 +185,35 @@ mod tests {
     }
 
     fn compare(other: &str) -> Vec<String> {
-        read(DUMP).compare(&read(other), true)
+        read(DUMP).compare(&read(other), true, "one", "the other")
+    }
+
+    fn digest(text: &str) -> u128 {
+        let mut text = Text::of(text.as_bytes());
+        std::io::copy(&mut text, &mut std::io::sink()).unwrap();
+        text.digest()
     }
 
     #[test]
     fn objects_are_compared_one_by_one() {
         assert_eq!(compare(DUMP), Vec::<String>::new());
         assert_eq!(compare(&DUMP.replace("strict a", "strict b").replace("SET x", "SET y")), Vec::<String>::new());
-        assert_eq!(
-            compare(&DUMP.replace("setval('s', 1)", "setval('s', 2)")),
-            ["SEQUENCE SET public.s is not the same in the restored database as in the script"]
-        );
+        assert_eq!(compare(&DUMP.replace("setval('s', 1)", "setval('s', 2)")), ["SEQUENCE SET public.s is not the same in the other as in one"]);
         assert_eq!(
             compare(&DUMP.replace("Name: t; Type: TABLE", "Name: u; Type: TABLE")),
-            ["TABLE public.u is in the restored database and not in the script", "TABLE public.t is in the script and not in the restored database"]
+            ["TABLE public.u is in the other and not in one", "TABLE public.t is in one and not in the other"]
         );
         assert_eq!(compare(&DUMP.replace("Owner: bob\n--\n\nCREATE", "Owner: eve\n--\n\nCREATE")).len(), 2);
+        let left_out = BTreeSet::from(["TABLE public u bob".to_owned(), "TABLE public t bob".to_owned()]);
+        let renamed = read(&DUMP.replace("Name: t; Type: TABLE", "Name: u; Type: TABLE"));
+        assert_eq!(read(DUMP).without(&left_out).compare(&renamed.without(&left_out), true, "one", "the other"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_text_is_the_same_but_for_the_keys() {
+        assert_eq!(digest(DUMP), digest(&DUMP.replace("strict a", "strict b")));
+        assert_eq!(digest("a\n"), digest("\\restrict k\n\na\n\\unrestrict k\n\n"));
+        assert_ne!(digest(DUMP), digest(&DUMP.replace("SET x", "SET y")));
+        assert_ne!(digest("a\n\nb\n"), digest("a\nb\n"));
     }
 }

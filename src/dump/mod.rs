@@ -4,6 +4,7 @@
 
 mod complete;
 mod globals;
+mod inventory;
 mod objects;
 mod snapshot;
 mod workers;
@@ -69,25 +70,7 @@ type Shared = Mutex<ScriptWriter<NewFile, NewFile>>;
 
 /// Dumps the database into the staging folder.
 pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
-    let mut snapshot = Snapshot::take(request.connection, request.lock_wait, stop)?;
-    let tools = find(request.places, snapshot.facts.server.major)?;
-    let passfile = Passfile::create(staging.path(), request.connection)?;
-    let job = Job { request, staging, stop, observer, tools, passfile };
-    let mut facts = snapshot.facts.clone();
-    facts.server.pg_dump.clone_from(&job.tools.version);
-
-    // The schema, the roles and the rest of what is not rows come from PostgreSQL's own programs, side by side.
-    let (schema, globals) = std::thread::scope(|scope| {
-        let globals = scope.spawn(|| globals::write(&job, &facts));
-        let schema = job.write_schema(&snapshot);
-        if schema.is_err() {
-            stop.trip(crate::stop::Reason::Sibling);
-        }
-        (schema, joined(globals.join()))
-    });
-    // The one that failed first speaks; the other was stopped because of it.
-    schema?;
-    let (globals, mut warnings) = globals?;
+    let Begun { mut snapshot, job, facts, globals, inventory, mut warnings } = begin(request, staging, stop, observer)?;
     complete::check(&job, &mut snapshot, &mut warnings)?;
 
     let name = names::script_file(&facts.database.name);
@@ -142,9 +125,71 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
         script: Script { file: name, plain_bytes: done.plain_bytes, sections: done.sections },
         tables,
         large_objects: objects.found,
-        files: vec![script, File { name: names::SCHEMA.to_owned(), bytes, sha256 }, globals, index],
+        files: [script, File { name: names::SCHEMA.to_owned(), bytes, sha256 }, globals, index].into_iter().chain(inventory).collect(),
         warnings,
     })
+}
+
+/// The part of a dump that must see the catalogue stand still: the snapshot, and all that is not rows.
+struct Begun<'a> {
+    snapshot: Snapshot,
+    job: Job<'a>,
+    facts: catalogue::Facts,
+    globals: File,
+    inventory: Option<File>,
+    warnings: Vec<String>,
+}
+
+/// How often the dump begins anew because objects changed before pg_dump had read them all.
+const ATTEMPTS: usize = 5;
+
+/// Takes the snapshot, and has PostgreSQL's own programs write what is not rows. Where the catalogue changed meanwhile, it starts over; where it never
+/// stands still, there is a backup without an inventory rather than none.
+fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, observer: &'a dyn Observer) -> Result<Begun<'a>> {
+    let mut broken = None;
+    for attempt in 0.. {
+        let mut snapshot = Snapshot::take(request.connection, request.lock_wait, stop)?;
+        let tools = find(request.places, snapshot.facts.server.major)?;
+        let passfile = Passfile::create(staging.path(), request.connection)?;
+        let job = Job { request, staging, stop, observer, tools, passfile };
+        let mut facts = snapshot.facts.clone();
+        facts.server.pg_dump.clone_from(&job.tools.version);
+        // The schema, the roles and the inventory, side by side.
+        let last = attempt == ATTEMPTS;
+        let Snapshot { session, id, plain, .. } = &mut snapshot;
+        let (schema, globals, inventory) = std::thread::scope(|scope| {
+            let globals = scope.spawn(|| failing_together(stop, globals::write(&job, &facts)));
+            let inventory = scope.spawn(|| {
+                if last { Ok(None) } else { failing_together(stop, inventory::write(&job, session, &facts.database.encoding)).map(Some) }
+            });
+            let schema = failing_together(stop, job.write_schema(id, plain));
+            (schema, joined(globals.join()), joined(inventory.join()))
+        });
+        // The one that failed first speaks; the others were stopped because of it.
+        let (schema, inventory) = first_failure(schema, inventory)?;
+        let ((), (globals, mut warnings)) = first_failure(Ok(schema), globals)?;
+        let inventory = match inventory {
+            Some(inventory::Reading::Done(file, state)) if inventory::still(&job, &state)? => Some(file),
+            None => {
+                let why = broken.map_or_else(String::new, |error: Error| format!(" ({})", error.chain()));
+                warnings.push(format!(
+                    "objects of the database changed during each of {ATTEMPTS} attempts to list them{why}: the backup has no inventory, so a drill cannot compare the catalogue with it"
+                ));
+                None
+            }
+            Some(reading) => {
+                if let inventory::Reading::Broken(error) = reading {
+                    broken = Some(error);
+                }
+                let Job { passfile, .. } = job;
+                passfile.remove()?;
+                [names::SCHEMA, names::GLOBALS, names::INVENTORY].iter().try_for_each(|name| staging.discard(name))?;
+                continue;
+            }
+        };
+        return Ok(Begun { snapshot, job, facts, globals, inventory, warnings });
+    }
+    unreachable!("the last attempt needs no inventory")
 }
 
 /// What every part of a dump needs.
@@ -175,10 +220,10 @@ impl Job<'_> {
     }
 
     /// Writes `schema.dump`: everything but plain rows and large objects.
-    fn write_schema(&self, snapshot: &Snapshot) -> Result<()> {
+    fn write_schema(&self, snapshot: &str, plain: &[catalogue::Table]) -> Result<()> {
         let path = self.staging.path().join(names::SCHEMA);
-        let exclude = snapshot.plain.iter().map(|table| format!("--exclude-table-data={}", table.pattern()));
-        let tool = self.pg_dump(&snapshot.id).args(["--format=custom", "--no-blobs"]).args(exclude).arg("--file").arg(&path);
+        let exclude = plain.iter().map(|table| format!("--exclude-table-data={}", table.pattern()));
+        let tool = self.pg_dump(snapshot).args(["--format=custom", "--no-blobs"]).args(exclude).arg("--file").arg(&path);
         let mut length = 0;
         tool.start(Stdio::null(), self.stop)?.finish_watching(|| {
             let now = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());

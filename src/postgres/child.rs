@@ -8,6 +8,7 @@ pub use passfile::Passfile;
 
 use crate::error::{Error, Kind, Result};
 use crate::postgres::connection::Connection;
+use crate::postgres::fault::{Fault, Said};
 use crate::stop::{Hooked, Stop};
 use rustix::process::{Pid, Signal};
 use std::ffi::{OsStr, OsString};
@@ -191,6 +192,21 @@ impl Tool {
         Ok(output)
     }
 
+    /// Runs a pg_restore that goes on after errors, to its end. Returns the entries that it could not bring back.
+    pub fn run_on(self, stop: &Stop) -> Result<Vec<Failed>> {
+        let mut process = self.start(Stdio::null(), stop)?;
+        while !process.ended_within(Duration::from_secs(1))? {
+            stop.check()?;
+            stop.moved();
+        }
+        let status = process.child.wait().map_err(|error| process.lost(error))?;
+        let stderr = process.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
+        stop.check()?;
+        let failed = failed_entries(&String::from_utf8_lossy(&stderr));
+        // With 1 it says that it ignored errors, and also that it could not even begin.
+        if status.success() || (status.code() == Some(1) && !failed.is_empty()) { Ok(failed) } else { Err(failure(&process.name, status, &stderr)) }
+    }
+
     /// Runs it to its end; its standard output is dropped.
     pub fn run(self, stop: &Stop) -> Result<()> {
         self.start(Stdio::null(), stop)?.finish()
@@ -312,7 +328,8 @@ const LOST: &[&str] = &[
 ];
 
 fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
-    let said = clean(&String::from_utf8_lossy(stderr));
+    let stderr = String::from_utf8_lossy(stderr);
+    let said = clean(&stderr);
     let mut kind = Kind::Failed;
     // pg_dump carries out --lock-wait-timeout as a statement_timeout around LOCK TABLE (pg_dump.c, `getTables`).
     if said.contains("lock timeout") || (name.starts_with("pg_dump") && said.contains("due to statement timeout")) {
@@ -323,7 +340,7 @@ fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
         kind = Kind::Storage;
     }
     let error = Error::new(kind, format!("{name} failed ({status})"));
-    let error = if said.is_empty() { error } else { error.because(said) };
+    let error = if said.is_empty() { error } else { error.because(Said { text: said, fault: complaint(&stderr) }) };
     match kind {
         Kind::TimedOut => {
             error.hinted("something holds a lock that conflicts with reading (an ALTER, a TRUNCATE, a VACUUM FULL): run again later, or raise BACKUP_LOCK_WAIT")
@@ -332,6 +349,45 @@ fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
         Kind::Storage => error.hinted("free some space on this volume; earlier backups were not touched"),
         _ => error,
     }
+}
+
+/// What a tool's complaint says of the machine. A row's value, which may stand in the server's messages, decides nothing: the words count only at
+/// the beginning of a message or behind a name in quotes.
+fn complaint(stderr: &str) -> Option<Fault> {
+    stderr.lines().filter(|line| line.contains("ERROR:  ") || line.contains("FATAL:  ") || line.starts_with("pg_") || line.starts_with("initdb")).find_map(Fault::of_message)
+}
+
+/// An entry of an archive that pg_restore could not bring back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// Its number in the archive.
+    pub entry: u32,
+    /// What was said, as far as it may be shown.
+    pub why: String,
+    /// What that says of the machine.
+    pub fault: Option<Fault>,
+}
+
+/// Which entries failed, by what pg_restore said while it went on (pg_backup_archiver.c, `warn_or_exit_horribly`).
+fn failed_entries(stderr: &str) -> Vec<Failed> {
+    const FROM: &str = "pg_restore: from TOC entry ";
+    let (mut failed, mut entry, mut said) = (Vec::new(), None, String::new());
+    let mut close = |entry: Option<u32>, said: &mut String| {
+        if let Some(entry) = entry {
+            failed.push(Failed { entry, why: clean(said), fault: complaint(said) });
+        }
+        said.clear();
+    };
+    for line in stderr.lines() {
+        if let Some(number) = line.strip_prefix(FROM).and_then(|rest| rest.split(';').next()?.parse().ok()) {
+            close(entry, &mut said);
+            entry = Some(number);
+        }
+        said.push_str(line);
+        said.push('\n');
+    }
+    close(entry, &mut said);
+    failed
 }
 
 /// What a PostgreSQL tool complained about, without what may carry row values: DETAIL, HINT, CONTEXT and the statement are left out, and

@@ -10,6 +10,7 @@ pub mod child;
 pub mod connection;
 pub mod contents;
 pub mod copy;
+pub mod fault;
 mod frame;
 pub mod inventory;
 pub mod passfile;

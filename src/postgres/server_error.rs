@@ -2,6 +2,7 @@
 //! Owns parsing ErrorResponse and what of it is shown; leaves kinds and hints to `sqlstate`.
 //! Invariant: DETAIL, HINT, CONTEXT, the statement and the internal query are never kept, not even in memory.
 
+use super::fault::Fault;
 use super::sqlstate;
 use crate::error::{Error, Kind};
 use std::fmt;
@@ -23,6 +24,8 @@ pub struct ServerError {
     pub column: Option<String>,
     /// The constraint.
     pub constraint: Option<String>,
+    /// What it says of the machine, told before the message was withheld.
+    pub fault: Option<Fault>,
 }
 
 impl ServerError {
@@ -47,6 +50,8 @@ impl ServerError {
                 _ => {}
             }
         }
+        // Whatever an application raises says nothing of the machine.
+        error.fault = message.as_deref().filter(|_| !raised).and_then(|message| Fault::of_server(&error.sqlstate, message));
         error.message = message.filter(|_| !raised && sqlstate::message_is_clean(&error.sqlstate));
         error
     }

@@ -24,6 +24,8 @@ pub const PROOF: &str = "proof.json";
 pub const UNITS: &str = "units.jsonl";
 /// Everything but the tables' rows, in pg_dump's custom format.
 pub const SCHEMA: &str = "schema.dump";
+/// What the catalogue held.
+pub const INVENTORY: &str = "inventory.tsv.gz";
 /// Roles, memberships, tablespaces.
 pub const GLOBALS: &str = "globals.sql.gz";
 /// The hashes, in sha256sum's format.

@@ -56,6 +56,8 @@ pub struct Request<'a> {
     pub no_privileges: bool,
     /// Do not compare rows and digests.
     pub no_check: bool,
+    /// Give a database that is made its settings when all is in it. Without, [`settle`] does so later.
+    pub settings: bool,
     /// Restore a backup that a proof found to be bad.
     pub force: bool,
     /// How long to wait for a lock of the database.
@@ -110,11 +112,45 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
     if request.tables.is_empty() {
         let properties = place::make_room(&job, target, &mut restored.warnings)?;
         job.everything(&units, &mut restored)?;
-        place::settle(&job, &properties, &mut restored.warnings)?;
+        if request.settings {
+            place::settle(request, stop, &properties, &mut restored.warnings)?;
+        }
     } else {
         tables::restore(&job, target.session, &chosen, &units, &mut restored)?;
     }
     Ok(restored)
+}
+
+/// Gives a database that [`restore`] made without them the settings of the backup's.
+pub fn settle(request: &Request<'_>, stop: &Stop, warnings: &mut Vec<String>) -> Result<()> {
+    place::settle(request, stop, &request.backup.understood()?.database.properties, warnings)
+}
+
+/// What PostgreSQL's own restore could not bring back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRestored {
+    /// The entry of the archive, as pg_restore lists it: `TABLE public users bob`.
+    pub entry: String,
+    /// Why, as far as it may be shown.
+    pub why: String,
+}
+
+/// Brings the archive back as PostgreSQL's own tools do, into a database made for it: everything but the rows that Kluis moves, in pg_restore's
+/// own order, going on after errors.
+pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Vec<NotRestored>> {
+    let manifest = request.backup.understood()?;
+    let mut warnings = Vec::new();
+    let target = place::check(request, manifest, stop, &mut warnings)?;
+    let tools = find(request.places, target.session.server_version_num() / 10_000)?;
+    let passfile = Passfile::create(request.scratch, request.to)?;
+    let job = Job { request, manifest, tools, passfile, stop, observer };
+    place::make_room(&job, target, &mut warnings)?;
+    let failed = job.pg_restore_going_on(request.to).arg(job.archive()).run_on(stop)?;
+    if failed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let names: std::collections::HashMap<u32, String> = job.listing(&[])?.into_iter().map(|entry| (entry.id, entry.rest)).collect();
+    Ok(failed.into_iter().filter_map(|failed| names.get(&failed.entry).map(|entry| NotRestored { entry: entry.clone(), why: failed.why })).collect())
 }
 
 impl Job<'_> {
@@ -255,11 +291,15 @@ impl Job<'_> {
     }
 
     fn pg_restore_into(&self, to: &Connection) -> Tool {
+        self.pg_restore_going_on(to).arg("--exit-on-error")
+    }
+
+    fn pg_restore_going_on(&self, to: &Connection) -> Tool {
         let database = &to.database;
         // The name may look like a connection string: as a keyword's quoted value it is only a name.
         let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
         let mut tool = Tool::new(self.tools.program("pg_restore")).connected(to, &self.passfile);
-        tool = tool.args(["--no-password", "--exit-on-error"]).arg(format!("--dbname=dbname='{quoted}'"));
+        tool = tool.arg("--no-password").arg(format!("--dbname=dbname='{quoted}'"));
         if self.request.no_owner {
             tool = tool.arg("--no-owner");
         }

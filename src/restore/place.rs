@@ -161,13 +161,13 @@ fn wanted<'p>(request: &Request<'_>, properties: &'p [Property], setting: bool) 
 }
 
 /// Gives the database its settings: after everything else, because a time limit or `default_transaction_read_only` would get into the restore's way.
-pub fn settle(job: &Job<'_>, properties: &[Property], warnings: &mut Vec<String>) -> Result<()> {
-    let mut settings = wanted(job.request, properties, true).peekable();
+pub fn settle(request: &Request<'_>, stop: &Stop, properties: &[Property], warnings: &mut Vec<String>) -> Result<()> {
+    let mut settings = wanted(request, properties, true).peekable();
     if settings.peek().is_none() {
         return Ok(());
     }
-    let mut session = Session::connect(job.request.to, job.stop)?;
-    settings.try_for_each(|property| give(&mut session, job.request, property, warnings))
+    let mut session = Session::connect(request.to, stop)?;
+    settings.try_for_each(|property| give(&mut session, request, property, warnings))
 }
 
 /// Gives the database a property. The rows matter more than a right that this role or this server cannot give: that is a warning.

@@ -194,6 +194,7 @@ impl Field<'_> {
             no_owner: false,
             no_privileges: false,
             no_check: false,
+            settings: true,
             force: false,
             lock_wait: Duration::from_secs(5),
         };

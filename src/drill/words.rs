@@ -1,0 +1,183 @@
+//! Expressions in the source's own words: looked for in the script, entry by entry.
+//! It owns where pg_dump writes which expression; it leaves to its callers when to look.
+//! Invariant: words count only in the entry of the object that they belong to, and behind the name of the column or constraint that has them.
+//!
+//! PostgreSQL's deparser is no fixed point: `status IN ('a', 'b')` is worded in another way once it was dumped and restored. So the restored
+//! database's words are compared first, and where they differ the source's have to stand in the script: the source against the source.
+
+use super::entries::{Entry, entries};
+use crate::postgres::server_error::printable;
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// An expression to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// The object that has it, by schema and name: the script's entry is of that name, or of a name that begins or ends with it.
+    object: (String, String),
+    /// What stands in front of it in the same line.
+    before: Option<String>,
+    /// The words.
+    text: Vec<u8>,
+    /// What is said if it is not found.
+    finding: String,
+}
+
+impl Words {
+    /// The words of this column of a row of the catalogue; none where it is not known how pg_dump writes it.
+    pub fn of(catalogue: &str, column: &str, keys: &[&str], source: &[u8], finding: String) -> Option<Words> {
+        let around = |before: &str, after: &str| [before.as_bytes(), source, after.as_bytes()].concat();
+        let quoted = |name: &str| crate::postgres::quote::quote_ident(name);
+        let (object, before, text) = match (catalogue, column) {
+            // DEFAULT and GENERATED are told apart by another column of the catalogue.
+            ("pg_attrdef", _) => (keys[0], Some(quoted(keys[1])), source.to_vec()),
+            ("pg_constraint", _) => (if keys[1] == "-" { keys[2] } else { keys[1] }, Some(format!("CONSTRAINT {}", quoted(keys[0]))), around("CHECK (", ")")),
+            ("pg_index", _) | ("pg_class", "relpartbound") => (keys[0], None, source.to_vec()),
+            ("pg_partitioned_table", _) => (keys[0], None, around("PARTITION BY ", "")),
+            ("pg_policy", "polqual") => (keys[1], None, around("USING (", ")")),
+            ("pg_policy", _) => (keys[1], None, around("WITH CHECK (", ")")),
+            ("pg_proc", "proargdefaults") => (keys[0], None, around("(", ")")),
+            ("pg_proc", _) => (keys[0], None, source.to_vec()),
+            ("pg_publication_rel", _) | ("pg_rewrite", _) => (keys[1], None, source.to_vec()),
+            ("pg_statistic_ext", _) => return Some(Words::new((unquoted(keys[1]), keys[0].to_owned()), None, source, finding)),
+            ("pg_trigger", _) => (keys[0], None, source.to_vec()),
+            ("pg_type", _) => (keys[0], None, around("DEFAULT ", "")),
+            _ => return None,
+        };
+        Some(Words::new(qualified(object)?, before, &text, finding))
+    }
+
+    fn new(object: (String, String), before: Option<String>, text: &[u8], finding: String) -> Words {
+        // A view's definition ends with a semicolon of its own.
+        let text = text.trim_ascii_end();
+        Words { object, before: before.map(|before| plain(before.as_bytes())).and_then(|text| String::from_utf8(text).ok()), text: plain(text.strip_suffix(b";").unwrap_or(text)), finding }
+    }
+
+    fn stand_in(&self, body: &[u8]) -> bool {
+        memchr::memmem::find_iter(body, &self.text).any(|at| {
+            let Some(before) = &self.before else { return true };
+            let line = memchr::memrchr(b'\n', &body[..at]).map_or(0, |end| end + 1);
+            memchr::memmem::find(&body[line..at], before.as_bytes()).is_some()
+        })
+    }
+}
+
+/// What both sides are brought to: empty lines are no part of an entry's body, and names may be quoted all (`quote_all_identifiers`).
+fn plain(text: &[u8]) -> Vec<u8> {
+    let lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let mut plain = lines.collect::<Vec<_>>().join(&b'\n');
+    plain.retain(|byte| *byte != b'"');
+    plain
+}
+
+/// `"Odd name".t` as schema and name. What has no schema lies in pg_catalog.
+fn qualified(text: &str) -> Option<(String, String)> {
+    let (first, rest) = identifier(text)?;
+    match rest.strip_prefix('.') {
+        Some(rest) => Some((first, identifier(rest)?.0)),
+        None => Some(("pg_catalog".to_owned(), first)),
+    }
+}
+
+fn unquoted(text: &str) -> String {
+    identifier(text).map_or_else(|| text.to_owned(), |(name, _)| name)
+}
+
+/// The first identifier of a text, unquoted, and what follows it.
+fn identifier(text: &str) -> Option<(String, &str)> {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(['.', '(']).unwrap_or(text.len());
+        return Some((text[..end].to_owned(), &text[end..]));
+    };
+    let (mut name, mut characters) = (String::new(), quoted.char_indices().peekable());
+    while let Some((at, character)) = characters.next() {
+        if character != '"' {
+            name.push(character);
+        } else if characters.peek().is_some_and(|(_, next)| *next == '"') {
+            name.push('"');
+            characters.next();
+        } else {
+            return Some((name, &quoted[at + 1..]));
+        }
+    }
+    None
+}
+
+/// Which of the expressions do not stand in these sections of the script, in words.
+pub fn missing(wanted: Vec<Words>, sections: impl IntoIterator<Item = impl Read>) -> std::io::Result<Vec<String>> {
+    let mut open: BTreeMap<(String, String), Vec<Words>> = BTreeMap::new();
+    for words in wanted {
+        open.entry(words.object.clone()).or_default().push(words);
+    }
+    for section in sections {
+        if open.is_empty() {
+            break;
+        }
+        entries(section, |entry, body| {
+            let mut body_plain = None;
+            for name in names(entry) {
+                let key = (entry.schema.clone(), name);
+                if let Some(left) = open.get_mut(&key) {
+                    let body = body_plain.get_or_insert_with(|| plain(body));
+                    left.retain(|words| !words.stand_in(body));
+                    if left.is_empty() {
+                        open.remove(&key);
+                    }
+                }
+            }
+        })?;
+    }
+    Ok(open.into_values().flatten().map(|words| format!("{}; and the script does not have the snapshot's own words", printable(&words.finding))).collect())
+}
+
+/// The names that an entry's tag may stand for: `t`, `t constraint`, `publication t`, `f(integer)`.
+fn names(entry: &Entry) -> Vec<String> {
+    let tag = entry.name.as_str();
+    let mut names = vec![tag.to_owned()];
+    for (at, _) in tag.match_indices(' ') {
+        names.push(tag[..at].to_owned());
+        names.push(tag[at + 1..].to_owned());
+    }
+    names.extend(tag.match_indices('(').map(|(at, _)| tag[..at].to_owned()));
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_apart() {
+        for (text, schema, name) in [
+            ("public.t", "public", "t"),
+            ("\"A b\".\"c\"\"d.e\"", "A b", "c\"d.e"),
+            ("s.f(integer, public.t)", "s", "f"),
+            ("s.\"f(\"(integer)", "s", "f("),
+            ("now()", "pg_catalog", "now"),
+        ] {
+            assert_eq!(qualified(text), Some((schema.to_owned(), name.to_owned())), "{text}");
+        }
+        assert_eq!(qualified("\"open"), None);
+    }
+
+    const SCRIPT: &str = "--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n    id integer DEFAULT 1,\n    \"Other\" integer DEFAULT 2,\n    CONSTRAINT c CHECK (((a)::text = 'x'::text))\n);\n\n\n--\n-- Name: u; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.u (\n    id integer DEFAULT 3,\n    CONSTRAINT c CHECK ((b > 0))\n);\n\n--\n-- Name: v; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.v AS\n SELECT 1 AS one;\n\n";
+
+    fn found(catalogue: &str, keys: &[&str], source: &str) -> bool {
+        let words = Words::of(catalogue, "", keys, source.as_bytes(), "it".into()).expect("it is known how pg_dump writes it");
+        missing(vec![words], [SCRIPT.as_bytes()]).unwrap().is_empty()
+    }
+
+    #[test]
+    fn words_count_only_where_they_belong() {
+        assert!(found("pg_attrdef", &["public.t", "id"], "1"));
+        assert!(found("pg_attrdef", &["public.t", "Other"], "2"));
+        assert!(!found("pg_attrdef", &["public.t", "id"], "2"), "another column's");
+        assert!(!found("pg_attrdef", &["public.t", "id"], "3"), "another table's");
+        assert!(found("pg_constraint", &["c", "public.t", "-"], "((a)::text = 'x'::text)"));
+        assert!(!found("pg_constraint", &["c", "public.u", "-"], "((a)::text = 'x'::text)"));
+        assert!(found("pg_rewrite", &["_RETURN", "public.v"], " SELECT 1 AS one;"));
+        assert!(!found("pg_rewrite", &["_RETURN", "public.v"], " SELECT 2 AS one;"));
+    }
+}
