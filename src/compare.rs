@@ -151,7 +151,8 @@ pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop:
     for (index, table) in manifest.tables.iter().enumerate() {
         match there.get(&(table.schema.as_str(), table.name.as_str())) {
             None => found.different.push((index, Difference::Missing)),
-            Some(theirs) if theirs.columns != table.columns => found.different.push((index, Difference::Columns)),
+            // Rows are read by the manifest's columns: their order in the catalogue may be another in a child of other tables.
+            Some(theirs) if !same_columns(&theirs.columns, &table.columns) => found.different.push((index, Difference::Columns)),
             Some(theirs) => parts.extend(divide(table, index, theirs, &manifest.database.encoding)),
         }
     }
@@ -204,6 +205,16 @@ pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop:
     found.large_objects_differ = large_objects(&mut session)? != manifest.large_objects;
     session.execute("COMMIT")?;
     Ok(found)
+}
+
+/// Whether these are the same columns, in any order.
+fn same_columns(one: &[String], other: &[String]) -> bool {
+    let sorted = |columns: &[String]| {
+        let mut columns = columns.to_vec();
+        columns.sort_unstable();
+        columns
+    };
+    one == other || sorted(one) == sorted(other)
 }
 
 /// One part for a table, or one for each range of its pages.

@@ -297,7 +297,12 @@ fn schema_differs(
     // What could not be brought back for want of rows alone was brought back by us, rows and all: there is nothing to compare it with.
     let left_out = not_restored.iter().map(|entry| entry.entry.trim_end().to_owned()).collect();
     let mut findings = catalogue::check(request.backup, manifest, to, folder, stop)?;
-    findings.wrong.extend(stock.without(&left_out).compare(&ours.without(&left_out), true, "PostgreSQL's own restore", "the restored database"));
+    let other = stock.without(&left_out).compare(&ours.without(&left_out), true, "PostgreSQL's own restore", "the restored database");
+    if other.is_empty() {
+        // Both restores agree, and neither has what the snapshot had.
+        findings.wrong.iter_mut().for_each(|wrong| wrong.insert_str(0, "not restorable by PostgreSQL's own tools: "));
+    }
+    findings.wrong.extend(other);
     let script = open_file(&request.backup.path.join(&manifest.script.file))?;
     let words = std::mem::take(&mut findings.words);
     let missing = words::missing(words, schema::texts(&script, manifest)?);

@@ -56,7 +56,9 @@ impl Words {
     fn stand_in(&self, body: &[u8]) -> bool {
         memchr::memmem::find_iter(body, &self.text).any(|at| {
             let Some(before) = &self.before else { return true };
-            let line = memchr::memrchr(b'\n', &body[..at]).map_or(0, |end| end + 1);
+            // An expression of several lines begins on one of its own.
+            let end = if at > 0 && body[at - 1] == b'\n' { at - 1 } else { at };
+            let line = memchr::memrchr(b'\n', &body[..end]).map_or(0, |end| end + 1);
             memchr::memmem::find(&body[line..at], before.as_bytes()).is_some()
         })
     }
@@ -162,7 +164,7 @@ mod tests {
         assert_eq!(qualified("\"open"), None);
     }
 
-    const SCRIPT: &str = "--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n    id integer DEFAULT 1,\n    \"Other\" integer DEFAULT 2,\n    CONSTRAINT c CHECK (((a)::text = 'x'::text))\n);\n\n\n--\n-- Name: u; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.u (\n    id integer DEFAULT 3,\n    CONSTRAINT c CHECK ((b > 0))\n);\n\n--\n-- Name: v; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.v AS\n SELECT 1 AS one;\n\n";
+    const SCRIPT: &str = "--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n    id integer DEFAULT 1,\n    \"Other\" integer DEFAULT 2,\n    e text DEFAULT\nCASE\n    WHEN true THEN 1\nEND,\n    CONSTRAINT c CHECK (((a)::text = 'x'::text))\n);\n\n\n--\n-- Name: u; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.u (\n    id integer DEFAULT 3,\n    CONSTRAINT c CHECK ((b > 0))\n);\n\n--\n-- Name: v; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.v AS\n SELECT 1 AS one;\n\n";
 
     fn found(catalogue: &str, keys: &[&str], source: &str) -> bool {
         let words = Words::of(catalogue, "", keys, source.as_bytes(), "it".into()).expect("it is known how pg_dump writes it");
@@ -173,6 +175,8 @@ mod tests {
     fn words_count_only_where_they_belong() {
         assert!(found("pg_attrdef", &["public.t", "id"], "1"));
         assert!(found("pg_attrdef", &["public.t", "Other"], "2"));
+        assert!(found("pg_attrdef", &["public.t", "e"], "\nCASE\n    WHEN true THEN 1\nEND"));
+        assert!(!found("pg_attrdef", &["public.t", "id"], "\nCASE\n    WHEN true THEN 1\nEND"));
         assert!(!found("pg_attrdef", &["public.t", "id"], "2"), "another column's");
         assert!(!found("pg_attrdef", &["public.t", "id"], "3"), "another table's");
         assert!(found("pg_constraint", &["c", "public.t", "-"], "((a)::text = 'x'::text)"));
