@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
-use crate::manifest::{LargeObjects, Manifest, Mover, Table};
+use crate::manifest::{LargeObjects, Manifest, Mover, Table, Witnessed};
 use crate::postgres::catalogue::{self, cell, column_list, number};
 use crate::postgres::connection::Connection;
 use crate::postgres::copy::Piece;
@@ -107,6 +107,11 @@ fn copy_of(table: &Table, filter: &str, encoding: &str) -> String {
 /// Rows and digest of a table as it is in the session's database.
 pub fn digest_of(session: &mut Session, table: &Table, encoding: &str) -> Result<Digest> {
     digest(session, &copy_of(table, "", encoding))
+}
+
+/// Rows and digest of witnessed values as they are in the session's database.
+pub fn digest_of_witnessed(session: &mut Session, table: &Witnessed, encoding: &str) -> Result<Digest> {
+    digest(session, &catalogue::copy_of_witnessed(table, encoding))
 }
 
 fn digest(session: &mut Session, copy: &str) -> Result<Digest> {

@@ -35,6 +35,9 @@ pub struct Manifest {
     pub script: Script,
     /// Every table whose rows the backup holds.
     pub tables: Vec<Table>,
+    /// What is no part of the tables' rows as they are restored, and is compared by a drill all the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub witnessed: Vec<Witnessed>,
     /// The large objects.
     pub large_objects: LargeObjects,
     /// Every other file of the backup but this one, with size and hash.
@@ -221,6 +224,34 @@ impl Table {
     }
 }
 
+/// Values that a restore does not load and that must be there afterwards.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Witnessed {
+    /// The table's schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// The columns, in order.
+    pub columns: Vec<String>,
+    /// The extension that owns the table: its rows whole. None: the table's generated columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<String>,
+    /// Whether the extension has some of these rows dumped.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dumped_in_part: bool,
+    /// The number of rows in the snapshot.
+    pub rows: u64,
+    /// Their content digest, 32 hexadecimal digits.
+    pub digest: String,
+}
+
+impl Witnessed {
+    /// `schema.name` for messages, unquoted.
+    pub fn label(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+}
+
 /// The large objects of the database.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LargeObjects {
@@ -397,6 +428,9 @@ pub struct DrillFacts {
     /// Whether the catalogue was compared with the backup's inventory. Backups of the first versions have none.
     #[serde(default)]
     pub inventory: bool,
+    /// Indexes with functions that are not built in and that nothing could check: of another access method than btree, or for want of amcheck.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unchecked: Vec<String>,
     /// How long the restore itself took, in milliseconds.
     pub restore_ms: u64,
     /// How long the whole drill took, in milliseconds.

@@ -126,6 +126,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         database: dumped.database,
         script: dumped.script,
         tables: dumped.tables,
+        witnessed: dumped.witnessed,
         large_objects: dumped.large_objects,
         files: dumped.files,
         warnings: dumped.warnings,

@@ -8,8 +8,8 @@ use crate::exception::{Class, Exception};
 use crate::manifest::Manifest;
 use crate::postgres::catalogue;
 use crate::postgres::connection::Connection;
-use crate::postgres::inventory::compare::{Difference, How, Owner, compare};
 use crate::postgres::inventory;
+use crate::postgres::inventory::compare::{Difference, How, Owner, compare};
 use crate::postgres::server_error::printable;
 use crate::postgres::session::Session;
 use crate::repository::files::{create_file, open_file};
@@ -30,6 +30,8 @@ pub struct Findings {
     pub exceptions: BTreeSet<Exception>,
     /// Expressions that the restored database words in another way: the source's own words have to stand in the script.
     pub words: Vec<Words>,
+    /// Extensions of which a restore installs another version than the source's.
+    pub other_versions: BTreeSet<String>,
     /// Whether there was an inventory to compare with.
     pub compared: bool,
 }
@@ -92,6 +94,7 @@ impl<'m> Judge<'m> {
         if self.more > 0 {
             self.findings.wrong.push(format!("and {} more differences in the catalogue", self.more));
         }
+        self.findings.other_versions = self.other_version;
         self.findings
     }
 

@@ -8,6 +8,7 @@ mod entries;
 mod globals;
 mod reasons;
 mod schema;
+mod values;
 mod words;
 
 use crate::error::{Error, Kind, Result};
@@ -248,6 +249,13 @@ fn judge(
         wrong.push("the large objects of the restored database are not those of the snapshot".to_owned());
     }
     wrong.extend(schema.wrong);
+    observer.event(&Event::Step("values"));
+    let aside = server.connection(aside(&to.database));
+    let values = match values::check(manifest, &to, &aside, &schema.other_versions, stop) {
+        Ok(values) => values,
+        Err(error) => return reasons::verdict(error, false),
+    };
+    wrong.extend(values.wrong);
     observer.event(&Event::Step("settings"));
     restore::settle(&restore, stop, &mut restored.warnings)?;
     wrong.extend(properties_differ(manifest, &to, &restored.warnings, stop)?);
@@ -270,17 +278,22 @@ fn judge(
         large_objects: manifest.large_objects.count,
         assertions: passed,
         inventory: schema.compared,
+        unchecked: values.unchecked,
         restore_ms,
         total_ms: begun.elapsed().as_millis() as u64,
     };
-    Ok(Verdict::Proven { asserted: passed > 0, facts, exceptions: schema.exceptions.into_iter().collect() })
+    Ok(Verdict::Proven { asserted: passed > 0, facts, exceptions: schema.exceptions.into_iter().chain(values.exceptions).collect() })
 }
 
 /// Gives the database that PostgreSQL's own restore made another name. It is not dropped: that is refused where it has a subscription.
 fn put_aside(server: &Throwaway, name: &str, stop: &Stop) -> Result<()> {
-    let (neighbour, aside) = (if name == "postgres" { "template1" } else { "postgres" }, if name == "kluis_stock" { "kluis_stock_2" } else { "kluis_stock" });
-    let mut session = Session::connect(&server.connection(neighbour), stop)?;
-    session.execute(&format!("ALTER DATABASE {} RENAME TO {}", quote_ident(name), quote_ident(aside)))
+    let mut session = Session::connect(&server.connection(if name == "postgres" { "template1" } else { "postgres" }), stop)?;
+    session.execute(&format!("ALTER DATABASE {} RENAME TO {}", quote_ident(name), quote_ident(aside(name))))
+}
+
+/// The name under which the database of PostgreSQL's own restore waits.
+fn aside(name: &str) -> &'static str {
+    if name == "kluis_stock" { "kluis_stock_2" } else { "kluis_stock" }
 }
 
 /// What the schema's witnesses say of the restored database: PostgreSQL's own restore, and the inventory.

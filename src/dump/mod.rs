@@ -11,7 +11,7 @@ mod workers;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::Observer;
-use crate::manifest::{Database, File, LargeObjects, Mover, Script, Server, Table};
+use crate::manifest::{Database, File, LargeObjects, Mover, Script, Server, Table, Witnessed};
 use crate::postgres::catalogue;
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
@@ -57,6 +57,8 @@ pub struct Dumped {
     pub script: Script,
     /// The tables.
     pub tables: Vec<Table>,
+    /// What is only digested.
+    pub witnessed: Vec<Witnessed>,
     /// The large objects.
     pub large_objects: LargeObjects,
     /// The files.
@@ -94,7 +96,7 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
         let tables = failing_together(stop, workers::move_rows(&job, &mut snapshot, &shared));
         (tables, objects.map_or_else(|| Ok(objects::none()), |objects| joined(objects.join())))
     });
-    let (tables, objects) = first_failure(tables, objects)?;
+    let ((tables, witnessed), objects) = first_failure(tables, objects)?;
     let mut writer = shared.into_inner().map_err(|_| Error::new(Kind::Failed, "a worker failed while it wrote the script"))?;
 
     let release = if restricted { format!("\\unrestrict {key}\n\n") } else { String::new() };
@@ -124,6 +126,7 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
         database: facts.database,
         script: Script { file: name, plain_bytes: done.plain_bytes, sections: done.sections },
         tables,
+        witnessed,
         large_objects: objects.found,
         files: [script, File { name: names::SCHEMA.to_owned(), bytes, sha256 }, globals, index].into_iter().chain(inventory).collect(),
         warnings,
@@ -159,9 +162,8 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
         let Snapshot { session, id, plain, .. } = &mut snapshot;
         let (schema, globals, inventory) = std::thread::scope(|scope| {
             let globals = scope.spawn(|| failing_together(stop, globals::write(&job, &facts)));
-            let inventory = scope.spawn(|| {
-                if last { Ok(None) } else { failing_together(stop, inventory::write(&job, session, &facts.database.encoding)).map(Some) }
-            });
+            let inventory =
+                scope.spawn(|| if last { Ok(None) } else { failing_together(stop, inventory::write(&job, session, &facts.database.encoding)).map(Some) });
             let schema = failing_together(stop, job.write_schema(id, plain));
             (schema, joined(globals.join()), joined(inventory.join()))
         });

@@ -4,6 +4,7 @@
 //! MVCC-safe (manual, 13.6), can make it look empty.
 
 use crate::error::{Error, Kind, Result};
+use crate::manifest::Witnessed;
 use crate::postgres::catalogue::{self, Facts, Special, Table};
 use crate::postgres::connection::Connection;
 use crate::postgres::server_error::ServerError;
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub plain: Vec<Table>,
     /// The relations whose rows pg_dump moves.
     pub special: Vec<Special>,
+    /// What is only digested.
+    pub witnessed: Vec<Witnessed>,
 }
 
 impl Snapshot {
@@ -67,7 +70,8 @@ impl Snapshot {
             }
             let facts = catalogue::facts(&mut session)?;
             let (plain, special) = again.divide(&facts.database.encoding);
-            return Ok(Snapshot { session, id, at, facts, plain, special });
+            let witnessed = catalogue::witnessed(&mut session, standby)?;
+            return Ok(Snapshot { session, id, at, facts, plain, special, witnessed });
         }
         Err(Error::new(Kind::Failed, format!("tables were created or dropped during each of {ATTEMPTS} attempts to lock them all"))
             .hinted("run the backup when fewer tables are created and dropped"))

@@ -6,10 +6,10 @@ use super::snapshot::Snapshot;
 use super::{Job, Shared, entry, header_of};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
-use crate::manifest::{Mover, Table};
+use crate::manifest::{Mover, Table, Witnessed};
 use crate::postgres::catalogue::{self, column_list};
 use crate::postgres::copy::{Piece, Progress};
-use crate::postgres::quote::quote_ident;
+use crate::postgres::quote::{quote_ident, quote_qualified};
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
 use crate::script::UNIT_BYTES;
@@ -56,8 +56,8 @@ struct Work<'a> {
     headers: Vec<String>,
 }
 
-/// Moves the rows of every table into the script. Returns the manifest's list of tables.
-pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Result<Vec<Table>> {
+/// Moves the rows of every table into the script. Returns the manifest's list of tables, and the digests of what is only witnessed.
+pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Result<(Vec<Table>, Vec<Witnessed>)> {
     let mut tables: Vec<Table> = Vec::new();
     let (mut items, mut headers) = (Vec::new(), Vec::new());
     let encoding = snapshot.facts.database.encoding.clone();
@@ -82,8 +82,14 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         headers.push(String::new());
         tables.push(entry(table, special.condition.as_ref(), Mover::PgDump));
     }
+    let (moved, mut witnessed) = (tables.len(), std::mem::take(&mut snapshot.witnessed));
+    for (place, values) in witnessed.iter().enumerate() {
+        let copy = catalogue::copy_of_witnessed(values, &encoding);
+        items.push(Item { table: moved + place, copy, lock: quote_qualified(&values.schema, &values.name), bytes: 0, write: false });
+        headers.push(String::new());
+    }
     items.sort_by_key(|item| std::cmp::Reverse(item.bytes));
-    let left: Vec<AtomicUsize> = tables.iter().map(|_| AtomicUsize::new(0)).collect();
+    let left: Vec<AtomicUsize> = headers.iter().map(|_| AtomicUsize::new(0)).collect();
     for item in &items {
         left[item.table].fetch_add(1, Ordering::Relaxed);
     }
@@ -94,7 +100,7 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         major: snapshot.facts.server.major,
         next: AtomicUsize::new(0),
         contended: Mutex::default(),
-        digests: tables.iter().map(|_| Mutex::default()).collect(),
+        digests: headers.iter().map(|_| Mutex::default()).collect(),
         left,
         items,
         headers,
@@ -124,7 +130,11 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         let (digest, units) = *digest.lock().map_err(poisoned)?;
         (table.rows, table.bytes, table.digest, table.units) = (digest.rows, digest.bytes, digest.hex(), units);
     }
-    Ok(tables)
+    for (values, digest) in witnessed.iter_mut().zip(&work.digests[moved..]) {
+        let (digest, _) = *digest.lock().map_err(poisoned)?;
+        (values.rows, values.digest) = (digest.rows, digest.hex());
+    }
+    Ok((tables, witnessed))
 }
 
 fn poisoned<T>(_: std::sync::PoisonError<T>) -> Error {

@@ -3,7 +3,7 @@
 //! Invariant: every query names `pg_catalog` or runs with an empty search_path, so that objects of the database cannot get in between.
 
 use crate::error::{Error, Kind, Result};
-use crate::manifest::{Database, Extension, Server};
+use crate::manifest::{Database, Extension, Server, Witnessed};
 use crate::postgres::properties;
 use crate::postgres::quote::{quote_ident, quote_literal, quote_qualified};
 use crate::postgres::session::Session;
@@ -277,6 +277,48 @@ pub fn special_tables(session: &mut Session, standby: bool) -> Result<Vec<Specia
         tables.push(Special { table, condition: row[4].clone(), leaves: leaves.map_err(|_| Error::new(Kind::Failed, "a list of partitions cannot be read"))? });
     }
     Ok(tables)
+}
+
+/// Values that pg_dump does not dump and a restore makes anew: generated columns, and the rows of extensions' own tables.
+pub fn witnessed(session: &mut Session, standby: bool) -> Result<Vec<Witnessed>> {
+    let readable = if standby { "AND c.relpersistence = 'p'" } else { "" };
+    let generated = COLUMNS.replace("attgenerated = ''", "attgenerated = 's'");
+    let query = format!(
+        "SELECT n.nspname, c.relname, {generated}, NULL, false FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind = 'r' AND {OURS} {readable} AND EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attgenerated = 's' AND NOT attisdropped)
+        UNION ALL
+        SELECT n.nspname, c.relname, {COLUMNS}, e.extname, c.oid = ANY (e.extconfig) FROM pg_catalog.pg_extension e
+            JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid AND d.deptype = 'e'
+                AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            JOIN pg_catalog.pg_class c ON c.oid = d.objid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+            WHERE c.relkind = 'r' AND c.relpersistence <> 't' {readable} AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+                AND NOT c.relrowsecurity AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) AS x(oid, condition)
+                    WHERE x.oid = c.oid AND x.condition = '')
+        ORDER BY 1, 2"
+    );
+    session
+        .query(&query)?
+        .rows
+        .iter()
+        .map(|row| {
+            Ok(Witnessed {
+                schema: cell(row, 0)?.to_owned(),
+                name: cell(row, 1)?.to_owned(),
+                columns: list(row, 2)?,
+                extension: row[3].clone(),
+                dumped_in_part: cell(row, 4)? == "t",
+                rows: 0,
+                digest: String::new(),
+            })
+        })
+        .collect()
+}
+
+/// The statement that reads witnessed values.
+pub fn copy_of_witnessed(table: &Witnessed, encoding: &str) -> String {
+    let columns = column_list(&table.columns);
+    let columns = columns.trim_start_matches(" (").trim_end_matches(')');
+    format!("COPY (SELECT {columns} FROM ONLY {}) TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')", quote_qualified(&table.schema, &table.name))
 }
 
 /// The kinds of the relations with these OIDs, as in `pg_class.relkind`; relations that are gone are not in the answer.

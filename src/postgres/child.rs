@@ -354,7 +354,10 @@ fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
 /// What a tool's complaint says of the machine. A row's value, which may stand in the server's messages, decides nothing: the words count only at
 /// the beginning of a message or behind a name in quotes.
 fn complaint(stderr: &str) -> Option<Fault> {
-    stderr.lines().filter(|line| line.contains("ERROR:  ") || line.contains("FATAL:  ") || line.starts_with("pg_") || line.starts_with("initdb")).find_map(Fault::of_message)
+    stderr
+        .lines()
+        .filter(|line| line.contains("ERROR:  ") || line.contains("FATAL:  ") || line.starts_with("pg_") || line.starts_with("initdb"))
+        .find_map(Fault::of_message)
 }
 
 /// An entry of an archive that pg_restore could not bring back.

@@ -1,6 +1,7 @@
 //! The drill: what is wrong is caught, what is right is proven, and what cannot be judged here is not called bad.
 
 pub mod tamper;
+mod witnesses;
 
 use crate::malformed::damage::{Base, Damage, Place, Seal, apply, reseal};
 use crate::support::cluster::{Cluster, Database};
