@@ -3,7 +3,7 @@
 //! Invariant: every command can be copied as it stands; names are quoted for the shell.
 
 use crate::exception::{Class, Exceptions};
-use crate::manifest::{BY_DRILL, Manifest, Proof};
+use crate::manifest::{BY_DRILL, Manifest, Proof, Verdict};
 use crate::repository::names;
 use crate::units::{first, format_bytes, format_count, format_duration};
 use std::time::Duration;
@@ -31,16 +31,13 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
             let except = if proof.has_exceptions() { ", except for what no dump brings back (see below)," } else { "" };
             format!("It was **proven**{except} at {} by restoring it into a throwaway PostgreSQL{drill}.", proof.reached)
         }
-        Some(proof) if proof.verdict == crate::manifest::Verdict::Bad => {
-            let force = if proof.by == BY_DRILL { " `kluis restore` wants `--force` for it." } else { " `kluis restore` refuses it." };
-            format!(
-                "At {} it was found to be **bad**: {}. Use another backup if there is one.{force}",
-                proof.at,
-                first(&proof.findings, MOST_FINDINGS).join("; ").escape_debug()
-            )
+        Some(proof) if proof.verdict == Verdict::Bad => {
+            let findings = first(&proof.findings, MOST_FINDINGS).join("; ");
+            format!("At {} it was found to be **bad**: {}. Use another backup if there is one.", proof.at, findings.escape_debug())
         }
         _ => "It has not been proven by a restore yet.".to_owned(),
     };
+    let with_kluis = with_kluis(manifest, proof, &percent_encoded(&restored));
     let except = proof.map(Proof::excepted).map_or_else(String::new, |exceptions| excepted(&exceptions));
     let mut create = format!(
         "createdb --template=template0 --encoding={} --lc-collate={} --lc-ctype={}",
@@ -85,20 +82,7 @@ Database `{name}` of PostgreSQL {version} as it was at {snapshot}: {tables} tabl
 
 ## With Kluis
 
-Into a new database beside the old one:
-
-    kluis restore {id} --target {target} --create --to postgres://USER@HOST:5432/{in_url}
-
-From this folder, wherever it was copied to:
-
-    kluis restore . --create --to postgres://USER@HOST:5432/{in_url}
-
-One table, into a database that lacks it or in which it is empty:
-
-    kluis restore {id} --target {target} --table SCHEMA.TABLE --to postgres://USER@HOST:5432/DATABASE
-
-The password comes from the environment (`PGPASSWORD`) or from `~/.pgpass`, never from the command line.
-
+{with_kluis}
 ## Without Kluis
 
 With nothing but PostgreSQL's own programs of version {major} or newer, in this folder:
@@ -115,7 +99,6 @@ The second line makes the roles; \"already exists\" is no error there. The last 
 - PostgreSQL {major} or newer
 - encoding {encoding}, collation {collate}{provider}
 {needs}",
-        in_url = percent_encoded(&restored),
         // Behind these, no name is an option.
         dashes = if restored.starts_with('-') { "-- " } else { "" },
         id = manifest.id,
@@ -138,6 +121,35 @@ The second line makes the roles; \"already exists\" is no error there. The last 
         } else {
             format!(" ({} {})", database.locale_provider, database.locale.as_deref().unwrap_or(""))
         },
+    )
+}
+
+/// The commands of Kluis that restore it; none where none can.
+fn with_kluis(manifest: &Manifest, proof: Option<&Proof>, in_url: &str) -> String {
+    let (id, target) = (&manifest.id, &manifest.target);
+    let force = match proof {
+        Some(proof) if proof.verdict == Verdict::Bad && proof.by == BY_DRILL => " --force",
+        Some(proof) if proof.verdict == Verdict::Bad => {
+            return "`kluis restore` refuses it, for its files are not what they were: `kluis verify` says more. What stands below may still bring back a part.\n"
+                .to_owned();
+        }
+        _ => "",
+    };
+    format!(
+        "Into a new database beside the old one:
+
+    kluis restore {id} --target {target} --create{force} --to postgres://USER@HOST:5432/{in_url}
+
+From this folder, wherever it was copied to:
+
+    kluis restore . --create{force} --to postgres://USER@HOST:5432/{in_url}
+
+One table, into a database that lacks it or in which it is empty:
+
+    kluis restore {id} --target {target}{force} --table SCHEMA.TABLE --to postgres://USER@HOST:5432/DATABASE
+
+The password comes from the environment (`PGPASSWORD`) or from `~/.pgpass`, never from the command line.
+"
     )
 }
 

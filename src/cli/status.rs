@@ -15,7 +15,7 @@ use crate::repository::progress::{self, Progress};
 use crate::repository::{Repository, TargetFolder};
 use crate::run::EMPTY;
 use crate::status::{self, State, View};
-use crate::units::{format_age, format_bytes, format_count, format_duration};
+use crate::units::{first, format_age, format_bytes, format_count, format_duration};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -224,7 +224,7 @@ fn outcome(run: &Entry) -> String {
     let took = format_duration(Duration::from_millis(run.steps.iter().map(|(_, ms)| ms).sum()));
     match run.outcome {
         Outcome::Done => format!("done in {took}"),
-        Outcome::Warned => format!("done in {took}, with warnings: {}", run.warnings.join("; ")),
+        Outcome::Warned => format!("done in {took}, with warnings: {}", first(&run.warnings, 5).join("; ")),
         Outcome::Failed => format!("failed in step '{}': {}", run.step.as_deref().unwrap_or("?"), run.message.as_deref().unwrap_or("unknown")),
         Outcome::Skipped => "skipped".to_owned(),
     }

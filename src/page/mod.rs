@@ -122,7 +122,8 @@ fn overview(board: &Board, words: &Words) -> Markup {
         html! {
             tr {
                 th scope="row" { a href={ "#t-" (stand.view.target) } { (stand.view.target) } }
-                td { (badge(stand.view.state, words)) @if stand.progress.is_some() { " " span.badge.plain { span.sign aria-hidden="true" { "▸" } (words.say("running", "bezig")) } } }
+                td { (badge(stand.view.state, words)) @if stand.progress.is_some() { " " span.badge.plain { span.sign aria-hidden="true" { "▸" } (words.say("running", "bezig")) } }
+                    @if stand.view.empty { " " span.badge.starting { span.sign aria-hidden="true" { "!" } (words.say("empty", "leeg")) } } }
                 td { @match &stand.view.newest_proven { Some(point) => { (at(words, point.at)) (words.except(stand.view.exceptions.count())) }, None => { "—" } } }
                 td { @match &stand.view.newest { Some(point) => { (words.ago(point.at, board.at)) }, None => { "—" } } }
                 td { @match stand.view.next_run { Some(next) => { (at(words, next)) }, None => { "—" } } }

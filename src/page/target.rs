@@ -6,6 +6,7 @@ use super::{at, badge, chart, scrolling, standing_badge};
 use crate::board::{Board, Day, DayKind, Point, Stand};
 use crate::exception::Exceptions;
 use crate::repository::progress::Progress;
+use crate::units::first;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -66,7 +67,8 @@ fn facts(stand: &Stand, words: &Words, now: Timestamp) -> Markup {
                             (at(words, oldest.at)) (words.say(" to ", " tot ")) (at(words, newest.at)) ", "
                             (words.backups(view.backups)) (words.say(", of them proven: ", ", waarvan bewezen: ")) (words.count(view.proven))
                         }
-                        _ => { (words.say("there is nothing to restore from", "er is niets om van terug te zetten")) }
+                        _ if stand.points.is_empty() => { (words.say("there is nothing to restore from", "er is niets om van terug te zetten")) }
+                        _ => { (words.say("nothing that can be relied upon: ", "niets waarop te vertrouwen is: ")) (words.backups(stand.points.len() as u64)) }
                     }
                 }
             }
@@ -96,7 +98,7 @@ fn facts(stand: &Stand, words: &Words, now: Timestamp) -> Markup {
                         Some(run) => {
                             (at(words, run.started)) ": " (words.outcome(run.outcome))
                             @if let Some(message) = &run.message { ". " span.why lang="en" { (message) } }
-                            @else if !run.warnings.is_empty() { ". " span.why lang="en" { (run.warnings.join("; ")) } }
+                            @else if !run.warnings.is_empty() { ". " span.why lang="en" { (first(&run.warnings, 5).join("; ")) } }
                         }
                         None => { (words.say("none yet", "nog geen")) }
                     }

@@ -65,7 +65,10 @@ fn new_exceptions_are_told_to_a_receiver_once() {
     assert_eq!(hook.events(), ["except"]);
     let body = hook.got()[0].json();
     let text = body["text"].as_str().unwrap();
-    assert!(body["alarm"] == false && body["title"] == "app: the backup is proven, with new exceptions" && text.contains("- replication slot: slot a"), "{body:#}");
+    assert!(
+        body["alarm"] == false && body["title"] == "app: the backup is proven, with new exceptions" && text.contains("- replication slot: slot a"),
+        "{body:#}"
+    );
     plant(&["slot a", "slot b"]);
     look();
     look();
