@@ -192,7 +192,16 @@ mod tests {
     #[test]
     fn a_drill_raises_lowers_and_abstains() {
         let now = Timestamp::UNIX_EPOCH;
-        let facts = crate::manifest::DrillFacts { server: "16.1".into(), tables: 1, rows: 2, large_objects: 0, assertions: 0, inventory: false, restore_ms: 1, total_ms: 2 };
+        let facts = crate::manifest::DrillFacts {
+            server: "16.1".into(),
+            tables: 1,
+            rows: 2,
+            large_objects: 0,
+            assertions: 0,
+            inventory: false,
+            restore_ms: 1,
+            total_ms: 2,
+        };
         let (proven, bad, unknown) = (
             drill::Verdict::Proven { asserted: false, facts, exceptions: Vec::new() },
             drill::Verdict::Bad(vec!["x".into()]),

@@ -11,7 +11,7 @@ use kluis::repository::names;
 const MAJORS: [u32; 2] = [13, 18];
 
 fn backup(database: &Database, repo: &Repo, hook: &HttpReceiver) -> Kluis {
-    kluis(&["backup"]).of(database).keeping(repo).env("BACKUP_DRILL", "every-backup").env("BACKUP_NOTIFY", format!("http://127.0.0.1:{}/", hook.port))
+    kluis(&["backup"]).of(database).keeping(repo).env("BACKUP_DRILL", "every-backup").env("BACKUP_ALLOW_EMPTY", "no").env("BACKUP_NOTIFY", format!("http://127.0.0.1:{}/", hook.port))
 }
 
 const EMPTY: &str = "the database is empty: no table has a row, and there is no large object";
@@ -28,7 +28,7 @@ fn an_empty_database_is_proven_and_asked_about_until_that_is_said_to_be_right() 
         assert_eq!(hook.events(), ["empty"], "it is told once");
         let run = repo.history().pop().unwrap();
         assert!(run["outcome"] == "warned" && run["proof"] == "proven" && run["warnings"][0].as_str().unwrap().starts_with(EMPTY), "{run:#}");
-        let status = kluis(&["status"]).of(&database).keeping(&repo).run();
+        let status = kluis(&["status"]).of(&database).keeping(&repo).env("BACKUP_ALLOW_EMPTY", "no").run();
         assert!(status.code == Some(0) && status.stdout.contains(EMPTY), "{status:#?}");
 
         backup(&database, &repo, &hook).env("BACKUP_ALLOW_EMPTY", "yes").run().done();
@@ -75,4 +75,32 @@ fn new_exceptions_are_told_to_a_receiver_once() {
     assert_eq!(hook.events(), ["except", "except"]);
     let text = hook.got()[1].json()["text"].as_str().unwrap().to_owned();
     assert!(text.contains("- replication slot: slot b") && !text.contains("slot a") && text.contains("2 in all"), "{text}");
+}
+
+#[test]
+fn a_run_warns_of_exceptions_in_the_night_in_which_they_are_new_and_in_no_other() {
+    let Some(cluster) = Cluster::of(16) else { return };
+    let (database, repo, hook) = (cluster.database("nights"), Repo::new(), HttpReceiver::new());
+    database.sql("CREATE TABLE orders AS SELECT i AS id, i % 3 AS note FROM generate_series(1, 30) i");
+    let invalid = |name: &str| {
+        database.sql(&format!("CREATE INDEX {name} ON orders (note); UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass"));
+    };
+    invalid("orders_by_note");
+    let ended = backup(&database, &repo, &hook).run().warned(&["new exceptions from the proof, which no dump brings back: invalid index: ", "orders_by_note"]);
+    assert!(ended.stdout.contains("proof: proven, except 1\n    - invalid index: "), "{ended:#?}");
+    // The same night after night is quiet.
+    let ended = backup(&database, &repo, &hook).run().done();
+    assert!(ended.stdout.contains("proof: proven, except 1\n"), "{ended:#?}");
+    let run = repo.history().pop().unwrap();
+    assert!(run["outcome"] == "done" && run["proof"] == "proven" && run["exceptions"] == 1, "{run:#}");
+    // One more: only that one is news.
+    invalid("orders_by_id_and_note");
+    let ended = backup(&database, &repo, &hook).run().warned(&["brings back: invalid index: ", "orders_by_id_and_note"]);
+    assert!(!ended.stderr.contains("orders_by_note") && ended.stdout.contains("proof: proven, except 2\n"), "{ended:#?}");
+    assert_eq!(hook.events(), ["except", "except"]);
+    // A drill by hand lists them, and they are no news to it.
+    let drilled = kluis(&["drill", "latest"]).of(&database).keeping(&repo).run().done();
+    assert!(drilled.stdout.contains(" proven, except 2: ") && drilled.stdout.contains("- invalid index: "), "{drilled:#?}");
+    let notes = std::fs::read_to_string(repo.newest().join(names::RESTORE)).unwrap();
+    assert!(notes.contains("## What a restore does not bring back") && notes.contains("run its CREATE INDEX"), "{notes}");
 }
