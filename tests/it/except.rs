@@ -11,7 +11,12 @@ use kluis::repository::names;
 const MAJORS: [u32; 2] = [13, 18];
 
 fn backup(database: &Database, repo: &Repo, hook: &HttpReceiver) -> Kluis {
-    kluis(&["backup"]).of(database).keeping(repo).env("BACKUP_DRILL", "every-backup").env("BACKUP_ALLOW_EMPTY", "no").env("BACKUP_NOTIFY", format!("http://127.0.0.1:{}/", hook.port))
+    kluis(&["backup"])
+        .of(database)
+        .keeping(repo)
+        .env("BACKUP_DRILL", "every-backup")
+        .env("BACKUP_ALLOW_EMPTY", "no")
+        .env("BACKUP_NOTIFY", format!("http://127.0.0.1:{}/", hook.port))
 }
 
 const EMPTY: &str = "the database is empty: no table has a row, and there is no large object";
