@@ -142,6 +142,10 @@ pub struct Point {
     pub leaves: Leaves,
     /// Why it is bad or not understood.
     pub remark: Option<String>,
+    /// Whether a restore can be forced, although it is bad.
+    pub can_be_forced: bool,
+    /// How many things a restore of it does not bring back.
+    pub exceptions: u64,
 }
 
 /// Numbers of a target.
@@ -271,6 +275,8 @@ fn points(shelf: &Shelf, plan: &Plan, leaving: &[(String, Leaves)]) -> Vec<Point
             reasons: decision.map(|decision| decision.reasons.clone()).unwrap_or_default(),
             leaves: leaving.iter().find(|(id, _)| *id == candidate.id).map_or(Leaves::Unknown, |(_, leaves)| *leaves),
             remark: backup.remark.clone(),
+            can_be_forced: backup.can_be_forced,
+            exceptions: backup.exceptions.count(),
         }
     };
     shelf.backups.iter().rev().map(of).collect()

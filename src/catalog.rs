@@ -6,6 +6,7 @@
 //! only grows. So a look costs one stat for each backup, and whole manifests are in memory only one at a time.
 
 use crate::error::{Error, Result};
+use crate::exception::Exceptions;
 use crate::manifest::{Proof, Rung};
 use crate::prune::candidate;
 use crate::repository::history::{self, Entry, Outcome};
@@ -13,6 +14,7 @@ use crate::repository::list::Backup;
 use crate::repository::{TargetFolder, names};
 use crate::retention::{Candidate, Standing};
 use crate::status::Known;
+use crate::units::cut;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::unix::fs::MetadataExt;
@@ -46,6 +48,14 @@ pub struct Short {
     pub evidence: Option<Evidence>,
     /// Why it is bad or not understood.
     pub remark: Option<String>,
+    /// Why it is not relied upon.
+    pub fault: Option<String>,
+    /// Whether a restore can be forced, although it is bad.
+    pub can_be_forced: bool,
+    /// Whether the database that it holds was empty.
+    pub empty: bool,
+    /// What its proof excepts. Nearly always nothing, so it costs nothing.
+    pub exceptions: Exceptions,
 }
 
 /// What a drill found.
@@ -80,6 +90,10 @@ impl Short {
             database_bytes: manifest.map(|manifest| manifest.database.bytes),
             evidence: proof.filter(|proof| proof.proven()).and_then(Evidence::of),
             remark: remark.map(|text| shortened(&text)),
+            fault: backup.fault().map(|text| shortened(&text)),
+            can_be_forced: backup.can_be_forced(),
+            empty: backup.is_empty(),
+            exceptions: backup.excepted(),
         }
     }
 
@@ -91,6 +105,9 @@ impl Short {
             understood: self.understood,
             bad: self.candidate.standing == Standing::Bad,
             proven: self.candidate.standing == Standing::Proven,
+            empty: self.empty,
+            exceptions: self.exceptions.clone(),
+            fault: self.fault.clone(),
         }
     }
 }
@@ -302,9 +319,5 @@ impl Catalog {
 }
 
 fn shortened(text: &str) -> String {
-    let mut short: String = text.chars().take(LONGEST_NOTE).collect();
-    if short.len() < text.len() {
-        short.push('…');
-    }
-    short
+    cut(text, LONGEST_NOTE)
 }

@@ -2,13 +2,19 @@
 //! It owns the two formats and their versions; it leaves reading and writing files to `repository`.
 //! Invariant: a manifest of a newer format is refused by name, never half understood. `docs/FORMAT.md` is the specification.
 
-use crate::exception::Exception;
+use crate::exception::{self, Class, Exception, Exceptions};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 1;
+
+/// The word for `verify` in a proof.
+pub const BY_VERIFY: &str = "verify";
+
+/// The word for a drill in a proof.
+pub const BY_DRILL: &str = "drill";
 
 /// What a backup holds. Written once, before the backup is published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -300,6 +306,11 @@ impl Manifest {
         self.tables.iter().map(|table| table.rows).sum()
     }
 
+    /// Whether the database was empty: no large object, and no row in a table that is not an extension's own.
+    pub fn is_empty(&self) -> bool {
+        self.large_objects.count == 0 && self.tables.iter().all(|table| table.rows == 0 || table.condition.is_some())
+    }
+
     /// The size of the whole backup on disk, in bytes, less the manifest itself.
     pub fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.bytes).sum()
@@ -407,6 +418,9 @@ pub struct Proof {
     /// What a restore of this backup does not bring back, since no dump holds it. A backup with exceptions counts as proven.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<Exception>,
+    /// How many more there are of each class than `exceptions` lists.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub exceptions_unlisted: BTreeMap<Class, u64>,
     /// The drill's facts, once there was a drill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill: Option<DrillFacts>,
@@ -466,6 +480,16 @@ impl Proof {
     /// Whether the backup is proven, except for what no dump brings back.
     pub fn has_exceptions(&self) -> bool {
         self.proven() && !self.exceptions.is_empty()
+    }
+
+    /// The same with what it excepts: `proven, except 2`.
+    pub fn verdict(&self) -> String {
+        exception::verdict(self.word(), self.excepted().count())
+    }
+
+    /// What a restore does not bring back; nothing where the backup is not proven, for then nobody knows.
+    pub fn excepted(&self) -> Exceptions {
+        if self.proven() { Exceptions { listed: self.exceptions.clone(), unlisted: self.exceptions_unlisted.clone() } } else { Exceptions::default() }
     }
 
     /// Whether the backup was restored and found equal, and nothing since says otherwise.

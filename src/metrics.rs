@@ -4,6 +4,7 @@
 //! the time 0, so that every alarm about an age counts it as long ago.
 
 use crate::board::{Board, Stand};
+use crate::exception::Class;
 use crate::repository::history::Outcome;
 use crate::retention::{Reason, Standing};
 use crate::status::State;
@@ -84,6 +85,13 @@ pub fn render(board: &Board, format: Format) -> String {
         ];
         standings.map(|(standing, word)| ("standing", word, stand.points.iter().filter(|point| point.standing == standing).count() as f64)).to_vec()
     });
+    out.each(
+        &stands,
+        "kluis_proof_exceptions",
+        "gauge",
+        "What a restore of the newest proven backup does not bring back since no dump holds it, by class; 0 where none is proven.",
+        |stand| Class::ALL.map(|class| ("class", class.word(), stand.view.exceptions.count_of(class) as f64)).to_vec(),
+    );
     out.each(&stands, "kluis_backups_kept", "gauge", "Backups that each rule of the policy keeps; one may be kept by several.", |stand| {
         TIERS.map(|tier| ("tier", tier, kept(stand, tier))).to_vec()
     });
@@ -202,6 +210,11 @@ const GAUGES: &[Gauge] = &[
         value: |stand| stand.counts.database_bytes.map_or(0.0, |bytes| bytes as f64),
     },
     Gauge { name: "kluis_backups_size_bytes", help: "Size on disk of all backups of the target.", value: |stand| stand.counts.bytes as f64 },
+    Gauge {
+        name: "kluis_database_empty",
+        help: "1 where the newest backup is of a database without a row, and BACKUP_ALLOW_EMPTY does not say that this is right.",
+        value: |stand| bit(stand.view.empty),
+    },
     Gauge { name: "kluis_deletion_suspended", help: "1 where the policy deletes nothing at present.", value: |stand| bit(stand.suspended.is_some()) },
 ];
 

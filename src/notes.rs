@@ -2,10 +2,14 @@
 //! It owns the text; it leaves writing it to `repository`. Pure.
 //! Invariant: every command can be copied as it stands; names are quoted for the shell.
 
-use crate::manifest::{Manifest, Proof};
+use crate::exception::{Class, Exceptions};
+use crate::manifest::{BY_DRILL, Manifest, Proof, Verdict};
 use crate::repository::names;
-use crate::units::{format_bytes, format_count, format_duration};
+use crate::units::{first, format_bytes, format_count, format_duration};
 use std::time::Duration;
+
+/// How many findings of a bad backup are told.
+const MOST_FINDINGS: usize = 5;
 
 /// The text.
 pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
@@ -24,13 +28,17 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
                     format_duration(Duration::from_millis(drill.total_ms))
                 )
             });
-            format!("It was **proven** at {} by restoring it into a throwaway PostgreSQL{drill}.", proof.reached)
+            let except = if proof.has_exceptions() { ", except for what no dump brings back (see below)," } else { "" };
+            format!("It was **proven**{except} at {} by restoring it into a throwaway PostgreSQL{drill}.", proof.reached)
         }
-        Some(proof) if proof.verdict == crate::manifest::Verdict::Bad => {
-            format!("At {} it was found to be **bad**: {}. Use another backup if there is one.", proof.at, proof.findings.join("; ").escape_debug())
+        Some(proof) if proof.verdict == Verdict::Bad => {
+            let findings = first(&proof.findings, MOST_FINDINGS).join("; ");
+            format!("At {} it was found to be **bad**: {}. Use another backup if there is one.", proof.at, findings.escape_debug())
         }
         _ => "It has not been proven by a restore yet.".to_owned(),
     };
+    let with_kluis = with_kluis(manifest, proof, &percent_encoded(&restored));
+    let except = proof.map(Proof::excepted).map_or_else(String::new, |exceptions| excepted(&exceptions));
     let mut create = format!(
         "createdb --template=template0 --encoding={} --lc-collate={} --lc-ctype={}",
         quote(&database.encoding),
@@ -74,20 +82,7 @@ Database `{name}` of PostgreSQL {version} as it was at {snapshot}: {tables} tabl
 
 ## With Kluis
 
-Into a new database beside the old one:
-
-    kluis restore {id} --target {target} --create --to postgres://USER@HOST:5432/{in_url}
-
-From this folder, wherever it was copied to:
-
-    kluis restore . --create --to postgres://USER@HOST:5432/{in_url}
-
-One table, into a database that lacks it or in which it is empty:
-
-    kluis restore {id} --target {target} --table SCHEMA.TABLE --to postgres://USER@HOST:5432/DATABASE
-
-The password comes from the environment (`PGPASSWORD`) or from `~/.pgpass`, never from the command line.
-
+{with_kluis}
 ## Without Kluis
 
 With nothing but PostgreSQL's own programs of version {major} or newer, in this folder:
@@ -98,13 +93,12 @@ With nothing but PostgreSQL's own programs of version {major} or newer, in this 
     gunzip -c {script} | psql -X -v ON_ERROR_STOP=1 -d {to}
 
 The second line makes the roles; \"already exists\" is no error there. The last line must end without an error (check `${{PIPESTATUS[@]}}` in bash).
-{own}
+{own}{except}
 ## What it needs
 
 - PostgreSQL {major} or newer
 - encoding {encoding}, collation {collate}{provider}
 {needs}",
-        in_url = percent_encoded(&restored),
         // Behind these, no name is an option.
         dashes = if restored.starts_with('-') { "-- " } else { "" },
         id = manifest.id,
@@ -128,6 +122,58 @@ The second line makes the roles; \"already exists\" is no error there. The last 
             format!(" ({} {})", database.locale_provider, database.locale.as_deref().unwrap_or(""))
         },
     )
+}
+
+/// The commands of Kluis that restore it; none where none can.
+fn with_kluis(manifest: &Manifest, proof: Option<&Proof>, in_url: &str) -> String {
+    let (id, target) = (&manifest.id, &manifest.target);
+    let force = match proof {
+        Some(proof) if proof.verdict == Verdict::Bad && proof.by == BY_DRILL => " --force",
+        Some(proof) if proof.verdict == Verdict::Bad => {
+            return "`kluis restore` refuses it, for its files are not what they were: `kluis verify` says more. What stands below may still bring back a part.\n"
+                .to_owned();
+        }
+        _ => "",
+    };
+    format!(
+        "Into a new database beside the old one:
+
+    kluis restore {id} --target {target} --create{force} --to postgres://USER@HOST:5432/{in_url}
+
+From this folder, wherever it was copied to:
+
+    kluis restore . --create{force} --to postgres://USER@HOST:5432/{in_url}
+
+One table, into a database that lacks it or in which it is empty:
+
+    kluis restore {id} --target {target}{force} --table SCHEMA.TABLE --to postgres://USER@HOST:5432/DATABASE
+
+The password comes from the environment (`PGPASSWORD`) or from `~/.pgpass`, never from the command line.
+"
+    )
+}
+
+/// What a restore does not bring back, and what to do about each class of it.
+fn excepted(exceptions: &Exceptions) -> String {
+    if exceptions.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "\n## What a restore does not bring back\n\nNo dump of PostgreSQL holds these. The rows and everything else are whole without them; do by hand what you need.\n\n",
+    );
+    for class in Class::ALL.into_iter().filter(|class| exceptions.count_of(*class) > 0) {
+        text.push_str(&format!("- {}: {}.\n", class.describe(), class.by_hand()));
+        let of = exceptions.listed.iter().filter(|exception| exception.class == class);
+        text.extend(of.map(|exception| format!("    - {}\n", code(&exception.object))));
+        text.extend(exceptions.unlisted.get(&class).map(|more| format!("    - and {} more\n", format_count(*more))));
+    }
+    text
+}
+
+/// A name as code in Markdown, on one line, whatever is in it.
+fn code(name: &str) -> String {
+    let name = name.escape_debug().to_string();
+    if name.contains('`') { format!("`` {name} ``") } else { format!("`{name}`") }
 }
 
 /// A word for the shell, on one line whatever is in it: a name with a line feed must not become two commands when somebody copies it.

@@ -4,19 +4,17 @@
 
 use crate::drill;
 use crate::error::{Error, Kind, Result};
+use crate::exception::Exceptions;
+pub use crate::manifest::{BY_DRILL, BY_VERIFY};
 use crate::manifest::{FORMAT, Manifest, Proof, Rung, Verdict};
 use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
 use crate::repository::{TargetFolder, names, staging};
 use crate::stop::Stop;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
-
-/// The word for `verify` in a proof.
-pub const BY_VERIFY: &str = "verify";
-/// The word for a drill in a proof.
-pub const BY_DRILL: &str = "drill";
 
 /// How many findings a proof keeps. The rest would say the same.
 const MOST_FINDINGS: usize = 100;
@@ -30,9 +28,9 @@ pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> 
     if let (Some(old), true, true) = (&old, drilled_bad, findings.is_empty()) {
         return old.clone();
     }
-    let (rung, reached, drill, earlier, exceptions) = match old {
-        Some(old) => (old.rung, old.reached, old.drill, old.findings, old.exceptions),
-        None => (Rung::Sealed, now, None, Vec::new(), Vec::new()),
+    let (rung, reached, drill, earlier, exceptions, exceptions_unlisted) = match old {
+        Some(old) => (old.rung, old.reached, old.drill, old.findings, old.exceptions, old.exceptions_unlisted),
+        None => (Rung::Sealed, now, None, Vec::new(), Vec::new(), BTreeMap::new()),
     };
     let mut proof = Proof {
         format: FORMAT,
@@ -44,6 +42,7 @@ pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> 
         by: BY_VERIFY.to_owned(),
         findings: Vec::new(),
         exceptions,
+        exceptions_unlisted,
         drill,
     };
     if findings.is_empty() {
@@ -79,12 +78,20 @@ pub fn after_drill(old: Option<Proof>, verdict: &drill::Verdict, now: Timestamp)
         by: BY_DRILL.to_owned(),
         findings: Vec::new(),
         exceptions: Vec::new(),
+        exceptions_unlisted: BTreeMap::new(),
         drill: None,
     };
     let known_bad = old.as_ref().is_some_and(|old| old.verdict == Verdict::Bad);
     match verdict {
         drill::Verdict::Proven { asserted, facts, exceptions } => {
-            Proof { rung: if *asserted { Rung::Asserted } else { Rung::Restored }, drill: Some(facts.clone()), exceptions: exceptions.clone(), ..fresh }
+            let Exceptions { listed, unlisted } = Exceptions::of(exceptions);
+            Proof {
+                rung: if *asserted { Rung::Asserted } else { Rung::Restored },
+                drill: Some(facts.clone()),
+                exceptions: listed,
+                exceptions_unlisted: unlisted,
+                ..fresh
+            }
         }
         drill::Verdict::Bad(findings) => Proof {
             verdict: Verdict::Bad,
@@ -136,6 +143,7 @@ mod tests {
             by: by.into(),
             findings: vec!["old".into()],
             exceptions: Vec::new(),
+            exceptions_unlisted: BTreeMap::new(),
             drill: None,
         }
     }

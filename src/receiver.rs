@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The events that a receiver can be told of, by the words of `BACKUP_NOTIFY_ON`.
-pub const EVENTS: [&str; 6] = ["failure", "recovery", "bad", "overdue", "shrinkage", "success"];
+pub const EVENTS: [&str; 8] = ["failure", "recovery", "bad", "overdue", "shrinkage", "empty", "except", "success"];
 
 /// What sort of receiver it is: decides the form of what is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -22,9 +22,16 @@ use crate::repository::staging::{self, Staging};
 use crate::repository::{Repository, TargetFolder, names};
 use crate::retention::Plan;
 use crate::stop::Stop;
+use crate::units::first;
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use told::Told;
+
+/// What is said of a database without a row.
+pub const EMPTY: &str = "the database is empty: no table has a row, and there is no large object";
+
+/// How many of a drill's findings a warning tells.
+const FINDINGS: usize = 10;
 
 /// What a run works with.
 pub struct Context<'a> {
@@ -139,14 +146,17 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
     let path = staging.publish()?;
     let mut warnings = manifest.warnings.clone();
     warnings.extend(preflight.warnings);
+    if manifest.is_empty() && !settings.allow_empty {
+        warnings.push(format!("{EMPTY}; BACKUP_ALLOW_EMPTY=yes says that this is right"));
+    }
     let backup = Backup::read(path)?;
     // From here on a backup exists: what fails now is a warning.
     warnings.extend(staging::point_latest(folder, Some(&id), lock).err().map(|error| format!("the link 'latest' could not be set: {}", error.chain())));
 
     let proof = if matches!(settings.drill, Drill::EveryBackup) {
         clock.step("prove");
-        let (proof, warning) = prove(context, folder, &backup, lock, clock.observer, stop);
-        warnings.extend(warning);
+        let (proof, told) = prove(context, folder, &backup, &listing, lock, clock.observer, stop);
+        warnings.extend(told);
         proof
     } else {
         backup.proof.clone().ok().flatten()
@@ -171,13 +181,23 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         warnings,
         deleted,
         proof: proof.as_ref().map(|proof| proof.word().to_owned()),
+        exceptions: proof.as_ref().map_or(0, |proof| proof.excepted().count()),
         ..clock.blank(context)
     };
     Ok(Done { proof, manifest, plan, entry })
 }
 
-/// Drills the new backup and records the verdict. What goes wrong here is a warning: the backup is safe on the disk, only not proven.
-fn prove(context: &Context<'_>, folder: &TargetFolder, backup: &Backup, lock: &Lock, observer: &dyn Observer, stop: &Stop) -> (Option<Proof>, Option<String>) {
+/// Drills the new backup and records the verdict. What goes wrong here is a warning: the backup is safe on the disk, only not proven. `earlier`: what was
+/// there before this run.
+fn prove(
+    context: &Context<'_>,
+    folder: &TargetFolder,
+    backup: &Backup,
+    earlier: &Listing,
+    lock: &Lock,
+    observer: &dyn Observer,
+    stop: &Stop,
+) -> (Option<Proof>, Vec<String>) {
     let settings = &context.target.settings;
     let request = drill::Request {
         backup,
@@ -192,17 +212,17 @@ fn prove(context: &Context<'_>, folder: &TargetFolder, backup: &Backup, lock: &L
     let swept = throwaway::sweep(context.scratch);
     let verdict = match swept.and_then(|_| drill::drill(&request, stop, observer)) {
         Ok(verdict) => verdict,
-        Err(error) => return (old, Some(format!("the backup could not be proven: {}", error.chain()))),
-    };
-    let warning = match &verdict {
-        drill::Verdict::Proven { .. } => None,
-        drill::Verdict::Bad(findings) => Some(format!("the backup is BAD: {}", findings.join("; "))),
-        drill::Verdict::CannotJudge(reasons) => Some(format!("the backup could not be judged on this machine: {}", reasons.join("; "))),
+        Err(error) => return (old, vec![format!("the backup could not be proven: {}", error.chain())]),
     };
     let proof = proof::after_drill(old, &verdict, Timestamp::now());
+    let mut warnings: Vec<String> = match &verdict {
+        drill::Verdict::Proven { .. } => proof.excepted().new_since(&earlier.excepted_before(&backup.id)).news().into_iter().collect(),
+        drill::Verdict::Bad(findings) => vec![format!("the backup is BAD: {}", first(findings, FINDINGS).join("; "))],
+        drill::Verdict::CannotJudge(reasons) => vec![format!("the backup could not be judged on this machine: {}", first(reasons, FINDINGS).join("; "))],
+    };
     let recorded = backup.understood().and_then(|manifest| proof::record(folder, manifest, &backup.id, &proof, lock));
-    let warning = warning.or(recorded.err().map(|error| format!("the proof could not be recorded: {}", error.chain())));
-    (Some(proof), warning)
+    warnings.extend(recorded.err().map(|error| format!("the proof could not be recorded: {}", error.chain())));
+    (Some(proof), warnings)
 }
 
 /// A suspension is worth a warning where rows vanished or the clock is wrong. That nothing is proven yet is no news.
@@ -266,6 +286,7 @@ impl Clock<'_> {
             bytes: None,
             steps: Vec::new(),
             proof: None,
+            exceptions: 0,
             deleted: Vec::new(),
         }
     }

@@ -4,10 +4,11 @@
 
 use crate::config::{Drill, Settings};
 use crate::error::Result;
+use crate::exception::Exceptions;
 use crate::repository::TargetFolder;
 use crate::repository::history::{self, Entry, Outcome};
 use crate::repository::list::{Backup, Listing};
-use crate::units::format_age;
+use crate::units::{cut, format_age};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
@@ -79,11 +80,26 @@ pub struct Known {
     pub bad: bool,
     /// Whether a drill has proven it.
     pub proven: bool,
+    /// Whether the database that it holds was empty.
+    pub empty: bool,
+    /// What its proof excepts.
+    pub exceptions: Exceptions,
+    /// Why it is not relied upon: bad, or not understood.
+    pub fault: Option<String>,
 }
 
 impl From<&Backup> for Known {
     fn from(backup: &Backup) -> Known {
-        Known { id: backup.id.clone(), at: backup.at(), understood: backup.manifest.is_ok(), bad: backup.is_bad(), proven: backup.is_proven() }
+        Known {
+            id: backup.id.clone(),
+            at: backup.at(),
+            understood: backup.manifest.is_ok(),
+            bad: backup.is_bad(),
+            proven: backup.is_proven(),
+            empty: backup.is_empty(),
+            exceptions: backup.excepted(),
+            fault: backup.fault(),
+        }
     }
 }
 
@@ -119,6 +135,11 @@ pub struct View {
     pub newest: Option<Point>,
     /// The newest one that was proven.
     pub newest_proven: Option<Point>,
+    /// What a restore of the newest proven one does not bring back.
+    #[serde(flatten)]
+    pub exceptions: Exceptions,
+    /// Whether the newest one is of an empty database, and nobody said that this is right.
+    pub empty: bool,
     /// The oldest one that can be restored.
     pub oldest: Option<Point>,
     /// How many there are, and how many of them are proven.
@@ -158,7 +179,7 @@ pub fn judgement(target: &str, known: &[Known], last_run: Option<Entry>, running
     let (dated, ahead): (Vec<&Known>, Vec<&Known>) = usable.iter().partition(|backup| backup.at <= now + SLACK);
     let newest = dated.last().copied();
     let newest_proven = dated.iter().rev().copied().find(|backup| backup.proven);
-    let (state, ground, counting, why) = judge(newest, newest_proven, last_run.as_ref(), settings, now);
+    let (state, ground, counting, why) = judge(known, newest, newest_proven, last_run.as_ref(), settings, now);
 
     let mut remarks = Vec::new();
     if let Some(run) = last_run.as_ref().filter(|run| run.outcome == Outcome::Failed && state != State::Stale) {
@@ -185,6 +206,8 @@ pub fn judgement(target: &str, known: &[Known], last_run: Option<Entry>, running
         age_s: counting.map(|backup| age(backup, now).as_secs()),
         newest: newest.map(point),
         newest_proven: newest_proven.map(point),
+        exceptions: newest_proven.map(|backup| backup.exceptions.clone()).unwrap_or_default(),
+        empty: newest.is_some_and(|backup| backup.empty) && !settings.allow_empty,
         oldest: usable.first().copied().map(point),
         backups: known.len() as u64,
         proven: known.iter().filter(|backup| backup.proven).count() as u64,
@@ -201,6 +224,7 @@ fn age(backup: &Known, now: Timestamp) -> SignedDuration {
 
 /// The state, its ground, the backup that it rests on, and why.
 fn judge<'a>(
+    known: &[Known],
     newest: Option<&'a Known>,
     newest_proven: Option<&'a Known>,
     last_run: Option<&Entry>,
@@ -219,6 +243,7 @@ fn judge<'a>(
             (Some(newest), _) => {
                 (State::Stale, Ground::NoneProven, None, format!("no backup is proven; the newest is {}: kluis drill says why{because}", newest.id))
             }
+            (None, _) if !known.is_empty() => (State::Stale, Ground::NoBackup, None, format!("{}{because}", unreliable(known))),
             (None, None) => (State::Starting, Ground::NoRun, None, "no backup yet, and no run".to_owned()),
             (None, Some(_)) => (State::Stale, Ground::NoBackup, None, format!("no backup{because}")),
         };
@@ -234,6 +259,16 @@ fn judge<'a>(
         Some(overdue) => (State::Stale, Ground::DrillOverdue, Some(backup), overdue),
         None => (State::Fresh, Ground::YoungEnough, Some(backup), fact),
     }
+}
+
+/// What there is where no backup can be relied upon, and what the newest one says.
+fn unreliable(known: &[Known]) -> String {
+    let (all, bad) = (known.len(), known.iter().filter(|backup| backup.bad && backup.understood).count());
+    let ahead = known.iter().filter(|backup| backup.understood && !backup.bad).count();
+    let parts = [(bad, "bad"), (all - bad - ahead, "not understood"), (ahead, "dated in the future")];
+    let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let says = known.last().and_then(|newest| Some(format!("; the newest, {}, is {}", newest.id, cut(newest.fault.as_ref()?, 300)))).unwrap_or_default();
+    format!("no backup can be relied upon, of {all} that are there: {}{says}", parts.join(", "))
 }
 
 /// Where drills have a schedule of their own: whether the last one that was due left its proof. It had to find a backup that was fresh then, and

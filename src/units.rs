@@ -131,6 +131,25 @@ pub fn format_count(count: u64) -> String {
     text
 }
 
+/// The beginning of a text that is longer than so many characters.
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// How long one finding is at the most where several are told, in characters.
+const LONGEST_FINDING: usize = 500;
+
+/// The first `most` of these findings, each of a bounded length, and at the end how many more there are.
+pub fn first(findings: &[String], most: usize) -> Vec<String> {
+    let mut first: Vec<String> = findings.iter().take(most).map(|finding| cut(finding, LONGEST_FINDING)).collect();
+    let more = findings.len().saturating_sub(most);
+    first.extend((more > 0).then(|| format!("and {} more", format_count(more as u64))));
+    first
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,5 +295,13 @@ mod tests {
             let shown = number.parse::<f64>().unwrap() * 1000f64.powi(power);
             prop_assert!((shown / bytes as f64 - 1.0).abs() < 0.0051, "{bytes} became {text}");
         }
+    }
+
+    #[test]
+    fn findings_are_bounded_in_number_and_length() {
+        let findings: Vec<String> = (0..1205).map(|number| format!("{number} {}", "é".repeat(9000))).collect();
+        let told = first(&findings, 3);
+        assert_eq!((told.len(), told[0].chars().count(), told[3].as_str()), (4, LONGEST_FINDING + 1, "and 1,202 more"));
+        assert_eq!((first(&["a".to_owned()], 3), cut("één", 2)), (vec!["a".to_owned()], "éé…".to_owned()));
     }
 }

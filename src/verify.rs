@@ -16,6 +16,7 @@ use crate::script::reader::{UnitReader, section};
 use crate::script::unit::{Unit, parse_index};
 use crate::script::{CLOSING_MARKER, section as sections};
 use crate::stop::Stop;
+use crate::units::first;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
@@ -225,9 +226,8 @@ pub fn verify(backup: &Backup, jobs: usize, stop: &Stop, observer: &dyn Observer
 
 /// What is wrong with a backup, as an error.
 pub fn failure(id: &str, wrong: &[String]) -> Error {
-    let shown = wrong.iter().take(10).map(String::as_str).collect::<Vec<_>>().join("; ");
-    let more = if wrong.len() > 10 { format!("; and {} more", wrong.len() - 10) } else { String::new() };
-    Error::new(Kind::Verification, format!("backup '{id}' is not what it was when it was written: {shown}{more}"))
+    let shown = first(wrong, 10).join("; ");
+    Error::new(Kind::Verification, format!("backup '{id}' is not what it was when it was written: {shown}"))
         .hinted("keep it for inspection, use another backup, and look at the disk: kluis list, kluis verify --all")
 }
 

@@ -80,6 +80,10 @@ fn a_backup_that_is_there_knows_better_than_the_history() {
         database_bytes: None,
         evidence: None,
         remark: None,
+        fault: None,
+        can_be_forced: false,
+        empty: false,
+        exceptions: crate::exception::Exceptions::default(),
     };
     for (standing, kind) in [(Standing::Proven, DayKind::Proven), (Standing::Bad, DayKind::Failed), (Standing::Read, DayKind::Unproven)] {
         shelf.backups = vec![short(standing)];

@@ -9,6 +9,8 @@ use super::text::{clean, count, ratio};
 use super::watch::Watch;
 use super::{Context, End, args, dry_run, notify, places};
 use crate::error::{Error, Kind, Result};
+use crate::exception::{self, Exceptions};
+use crate::manifest::Proof;
 use crate::repository::Repository;
 use crate::repository::history::Outcome;
 use crate::run::{self, Done};
@@ -59,6 +61,9 @@ struct Published {
     steps: Vec<Step>,
     /// The verdict of the proof, where there was one.
     proof: Option<String>,
+    /// What a restore does not bring back, where it was proven.
+    #[serde(flatten)]
+    exceptions: Exceptions,
     /// Backups that the policy keeps.
     kept: u64,
     /// Backups that the policy deleted.
@@ -73,6 +78,9 @@ struct Step {
     step: String,
     ms: u64,
 }
+
+/// How many exceptions are printed. JSON has all that are kept.
+const MOST_EXCEPTIONS: usize = 10;
 
 /// How long the command waits, after its last run, for receivers of messages.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -150,6 +158,7 @@ impl Published {
             duration_ms: entry.steps.iter().map(|(_, ms)| ms).sum(),
             steps: entry.steps.iter().map(|(step, ms)| Step { step: step.clone(), ms: *ms }).collect(),
             proof: entry.proof.clone(),
+            exceptions: done.proof.as_ref().map(Proof::excepted).unwrap_or_default(),
             kept: done.plan.kept().count() as u64,
             deleted: entry.deleted.clone(),
             warnings: entry.warnings.clone(),
@@ -164,10 +173,11 @@ impl Published {
         let steps = if steps.is_empty() { String::new() } else { format!(" ({})", steps.join(", ")) };
         let dumping = self.steps.iter().find(|step| step.step == "dump").map_or(0, |step| step.ms);
         let rate = (self.plain_bytes * 1000).checked_div(dumping).map(|rate| format!(", {}/s", format_bytes(rate))).unwrap_or_default();
-        let proof = self.proof.as_ref().map(|proof| format!("  proof: {}\n", clean(proof))).unwrap_or_default();
+        let proof = self.proof.as_ref().map(|proof| format!("  proof: {}\n", clean(&exception::verdict(proof, self.exceptions.count())))).unwrap_or_default();
+        let exceptions: String = self.exceptions.lines(MOST_EXCEPTIONS).iter().map(|line| format!("    - {}\n", clean(line))).collect();
         let deleted = if self.deleted.is_empty() { "nothing deleted".to_owned() } else { format!("deleted {}", self.deleted.join(", ")) };
         format!(
-            "{} {}\n  {}, {}, {}\n  {} on disk, {} plain{ratio}\n  {}{steps}{rate}\n{proof}  {} kept, {deleted}\n",
+            "{} {}\n  {}, {}, {}\n  {} on disk, {} plain{ratio}\n  {}{steps}{rate}\n{proof}{exceptions}  {} kept, {deleted}\n",
             output.paint(style, &clean(&self.target)),
             self.id,
             count(self.tables, "table"),

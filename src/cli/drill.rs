@@ -5,20 +5,25 @@
 use super::find::Found;
 use super::output::{GREEN, RED, YELLOW};
 use super::progress::Progress;
-use super::text::{clean, count};
+use super::text::{clean, count, wrap};
 use super::watch::Watch;
 use super::{Context, End, args, places, verify};
 use crate::config::RepositoryConfig;
 use crate::drill::{self, Verdict};
 use crate::error::{Error, Kind, Result};
+use crate::exception::{self, Exceptions};
 use crate::manifest::DrillFacts;
 use crate::postgres::throwaway::sweep;
 use crate::postgres::tools::Places;
 use crate::proof::record_drill;
+use crate::repository::list::Listing;
 use crate::stop::Stop;
-use crate::units::format_duration;
+use crate::units::{first, format_duration};
 use serde::Serialize;
 use std::time::Duration;
+
+/// How many findings or exceptions are printed of one backup. JSON has all that are kept.
+const MOST: usize = 20;
 
 /// What `kluis drill --json` prints.
 #[derive(Debug, Serialize)]
@@ -39,6 +44,9 @@ struct Drilled {
     findings: Vec<String>,
     /// What was done, where it was proven.
     facts: Option<DrillFacts>,
+    /// What a restore does not bring back, where it was proven.
+    #[serde(flatten)]
+    exceptions: Exceptions,
     /// Whether the verdict stands in `proof.json`.
     recorded: bool,
     /// What needs attention.
@@ -98,7 +106,20 @@ fn one(context: &Context, config: &RepositoryConfig, places: &Places, arguments:
     if !matches!(verdict, Verdict::Proven { .. }) && !found.backup.path.exists() {
         return Err(Error::new(Kind::Failed, format!("backup '{}' was deleted while it was drilled", found.backup.id)));
     }
+    let exceptions = match &verdict {
+        Verdict::Proven { exceptions, .. } => Exceptions::of(exceptions),
+        _ => Exceptions::default(),
+    };
+    // Against what this backup was known to except, if it was proven before.
+    let before = match &found.target {
+        Some(target) if !found.backup.is_proven() => Listing::read(target)?.excepted_before(&found.backup.id),
+        _ => found.backup.excepted(),
+    };
+    let mut warnings: Vec<String> = exceptions.new_since(&before).news().into_iter().collect();
     let recorded = found.target.as_ref().map_or(Ok(()), |target| record_drill(target, &found.backup.path, &verdict, verify::PATIENCE, stop));
+    // A copy elsewhere has no place for a record: that is no news.
+    warnings.extend(recorded.as_ref().err().filter(|_| found.target.is_some()).map(|error| format!("the verdict could not be recorded: {}", error.chain())));
+    let recorded = recorded.is_ok() && found.target.is_some();
     let (word, findings, facts) = match verdict {
         Verdict::Proven { facts, .. } => ("proven", Vec::new(), Some(facts)),
         Verdict::Bad(findings) => ("bad", findings, None),
@@ -110,14 +131,9 @@ fn one(context: &Context, config: &RepositoryConfig, places: &Places, arguments:
         verdict: word,
         findings,
         facts,
-        recorded: recorded.is_ok() && found.target.is_some(),
-        // A copy elsewhere has no place for a record: that is no news.
-        warnings: recorded
-            .err()
-            .filter(|_| found.target.is_some())
-            .map(|error| format!("the verdict could not be recorded: {}", error.chain()))
-            .into_iter()
-            .collect(),
+        exceptions,
+        recorded,
+        warnings,
     })
 }
 
@@ -128,7 +144,8 @@ fn text(context: &Context, drilled: &Drilled) -> String {
         "bad" => ("BAD", RED),
         _ => ("cannot be judged here", YELLOW),
     };
-    let mut text = format!("{}{of} {}", clean(&drilled.id), context.output.paint(style, word));
+    let word = exception::verdict(word, drilled.exceptions.count());
+    let mut text = format!("{}{of} {}", clean(&drilled.id), context.output.paint(style, &word));
     if let Some(facts) = &drilled.facts {
         let mut parts = vec![count(facts.tables, "table"), count(facts.rows, "row")];
         if facts.large_objects > 0 {
@@ -147,8 +164,12 @@ fn text(context: &Context, drilled: &Drilled) -> String {
         ));
     }
     text.push('\n');
-    for finding in &drilled.findings {
-        text.push_str(&format!("  {}\n", clean(finding)));
+    if !drilled.exceptions.is_empty() {
+        text.push_str("  a restore does not bring back (kluis show says more):\n");
+    }
+    let exceptions = drilled.exceptions.lines(MOST).into_iter().map(|line| format!("- {line}"));
+    for line in exceptions.chain(first(&drilled.findings, MOST)) {
+        text.extend(wrap(&line, 150).iter().map(|line| format!("  {}\n", clean(line))));
     }
     text
 }

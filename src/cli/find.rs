@@ -32,9 +32,10 @@ pub fn in_repository(config: &RepositoryConfig, word: &str) -> Result<Found> {
         let backup = Listing::read(only)?.find(word, &only.name)?.clone();
         return Ok(Found { target: Some(only.clone()), backup });
     }
-    let mut matching: Vec<(TargetFolder, Backup)> = Vec::new();
+    let (mut matching, mut unreliable): (Vec<(TargetFolder, Backup)>, Vec<String>) = (Vec::new(), Vec::new());
     for folder in folders {
         let listing = Listing::read(&folder)?;
+        unreliable.extend(listing.unreliable().filter(|_| word == names::LATEST).map(|what| format!("target '{}' has {what}", folder.name)));
         let fits = |backup: &&Backup| backup.id.starts_with(word) || word == names::LATEST && listing.latest().is_some_and(|latest| latest.id == backup.id);
         matching.extend(listing.backups.iter().filter(fits).map(|backup| (folder.clone(), backup.clone())));
     }
@@ -42,6 +43,9 @@ pub fn in_repository(config: &RepositoryConfig, word: &str) -> Result<Found> {
         matching.retain(|(_, backup)| backup.id == word);
     }
     match matching.len() {
+        0 if !unreliable.is_empty() => {
+            Err(Error::new(Kind::Verification, unreliable.join("; and ")).hinted("say --target for what can be done; kluis list shows what there is"))
+        }
         0 => {
             Err(Error::new(Kind::Failed, format!("no target in '{}' has a backup '{word}'", config.common.dir.display()))
                 .hinted("kluis list shows what there is"))

@@ -39,7 +39,7 @@ Exit codes: 0 stopped by a signal, 2 configuration, 14 the repository cannot be 
 
 pub(super) const STATUS: &str = "\
 A target is fresh when its newest proven backup is younger than BACKUP_MAX_AGE. With BACKUP_DRILL=off its newest backup counts; with a schedule for drills as well, and the last drill that was due must have proven one. \
-It asks nothing of the database. Being overdue outranks the result of the last run.
+It asks nothing of the database. Being overdue outranks the result of the last run. An empty database and what a proof excepts are named, and change no exit code.
 
 Examples:
   kluis status
@@ -49,7 +49,7 @@ Examples:
 Exit codes: 0 every target is fresh, 4 one is stale or has no backup yet, 14 the repository cannot be read; with --watch 130";
 
 pub(super) const NOTIFY: &str = "\
-BACKUP_NOTIFY holds the URLs of those who are told when a backup fails, when backups succeed again, when a proof finds a backup bad, when backups are overdue, and when rows vanish; BACKUP_NOTIFY_ON chooses among these and `success`. \
+BACKUP_NOTIFY holds the URLs of those who are told when a backup fails, when backups succeed again, when a proof finds a backup bad, when backups are overdue, when rows vanish, when the database is empty, and when a proof has new exceptions; BACKUP_NOTIFY_ON chooses among these and `success`. \
 The URLs are secrets: they are never shown, and BACKUP_NOTIFY_FILE names a file that holds them.
 
   webhook        https://HOST/PATH (JSON, signed with BACKUP_NOTIFY_SECRET)
@@ -87,6 +87,7 @@ The verdict of each backup is the highest rung of proof that it has reached:
   sealed          complete, with hashes
   read            decoded from end to end and counted (kluis verify)
   proven          restored into a throwaway server and found equal
+  proven, except 2  the same but for two things that no dump brings back; it counts as proven
   bad             not what it was when it was written: do not rely on it
   not understood  its manifest or proof cannot be read; it is never deleted
 
@@ -118,14 +119,14 @@ Starts a throwaway PostgreSQL of the backup's own major from the installed progr
 the schema as pg_dump sees it, sequence values, large objects, roles and rights. Then it runs the operator's own checks (BACKUP_ASSERTIONS: a folder of SQL files that must return only true). \
 The server and its folder are removed afterwards. The database that the backup came from is not touched.
 
-Verdicts: proven; bad (an alarm: it says what differs); cannot be judged here (it says what is missing). The verdict is recorded with the backup.
+Verdicts: proven; proven, except N (the same but for what no dump brings back, which it lists); bad (an alarm: it says what differs); cannot be judged here (it says what is missing). The verdict is recorded with the backup.
 
 Examples:
   kluis drill                         the latest backup of each target
   kluis drill 20260125T030000Z
   kluis drill --all
 
-Exit codes: 0 proven, 3 cannot be judged here or not recorded, 13 a backup is bad";
+Exit codes: 0 proven, 3 new exceptions, cannot be judged here or not recorded, 13 a backup is bad";
 
 pub(super) const COMPARE: &str = "\
 Compares row counts and content digests, table by table; no value is shown. With --with it reads two manifests and asks nothing of the database; without, it reads every table of the live database in one snapshot.

@@ -6,6 +6,7 @@ use super::output::complain;
 use crate::config::{Common, LogFormat, LogTarget};
 use crate::error::{Error, Kind};
 use crate::events::{Event, Observer};
+use crate::exception;
 use crate::log::{Level, Line};
 use crate::repository::history::{Entry, Outcome};
 use crate::repository::logfile::LogFile;
@@ -135,7 +136,7 @@ impl RunLog<'_> {
             self.write(Level::Warning, "warning", warning.clone(), Vec::new());
         }
         let took = total(entry);
-        let proof = entry.proof.as_ref().map_or_else(|| "not proven".to_owned(), Clone::clone);
+        let proof = entry.proof.as_ref().map_or_else(|| "not proven".to_owned(), |proof| exception::verdict(proof, entry.exceptions));
         let deleted = if entry.deleted.is_empty() { "nothing deleted".to_owned() } else { format!("deleted {}", entry.deleted.join(", ")) };
         let kept = done.plan.kept().count();
         let level = if entry.outcome == Outcome::Done { Level::Info } else { Level::Warning };
@@ -157,6 +158,7 @@ impl RunLog<'_> {
             ("bytes", manifest.bytes().into()),
             ("plain_bytes", manifest.script.plain_bytes.into()),
             ("proof", json!(entry.proof)),
+            ("exceptions", entry.exceptions.into()),
             ("kept", kept.into()),
             ("deleted", json!(entry.deleted)),
             ("duration_ms", took.into()),

@@ -11,9 +11,13 @@ use crate::error::Result;
 use crate::repository::history::{self, Entry, Outcome};
 use crate::repository::list::Listing;
 use crate::repository::{Repository, TargetFolder};
-use crate::units::{format_age, format_bytes, format_count};
+use crate::retention::Standing;
+use crate::units::{cut, format_age, format_bytes, format_count};
 use jiff::Timestamp;
 use serde::Serialize;
+
+/// How many exceptions of the newest proven backup are listed. `kluis show` lists all that are kept.
+const MOST_EXCEPTIONS: usize = 5;
 
 /// What `kluis list --json` prints.
 #[derive(Debug, Serialize)]
@@ -82,6 +86,11 @@ fn show(output: &Output, config: &RepositoryConfig, target: &Target) -> String {
         rows.extend(target.backups.iter().map(row));
         text.push_str(&output.table("  ", &rows));
     }
+    let excepted = target.backups.iter().find(|backup| backup.standing == Standing::Proven).filter(|backup| !backup.exceptions.is_empty());
+    if let Some(backup) = excepted {
+        text.push_str(&format!("  a restore of {} does not bring back (kluis show says more):\n", backup.id));
+        text.extend(backup.exceptions.lines(MOST_EXCEPTIONS).iter().map(|line| format!("  - {}\n", clean(line))));
+    }
     let mut remark = |line: String| text.push_str(&format!("  {}\n", clean(&line)));
     if !target.leftovers.is_empty() {
         remark(format!("in progress, or left by a run that died and swept by the next: {}", target.leftovers.join(", ")));
@@ -91,7 +100,11 @@ fn show(output: &Output, config: &RepositoryConfig, target: &Target) -> String {
     }
     if let Some(run) = &target.last_failure {
         let step = run.step.as_ref().map(|step| format!(" in step '{step}'")).unwrap_or_default();
-        remark(format!("the last run failed at {}{step}: {}", time(run.finished, &config.common.time_zone), cut(run.message.as_deref().unwrap_or("unknown"))));
+        remark(format!(
+            "the last run failed at {}{step}: {}",
+            time(run.finished, &config.common.time_zone),
+            shortened(run.message.as_deref().unwrap_or("unknown"))
+        ));
     }
     if target.backups.is_empty() && !text.is_empty() {
         text.insert_str(0, &format!("{}: no backups yet\n", output.paint(BOLD, &clean(&target.target))));
@@ -106,7 +119,7 @@ fn row(backup: &Brief) -> Vec<Cell> {
     let cells = [
         Cell::from(&backup.id),
         Cell::from(format_age(Timestamp::now().duration_since(backup.started))),
-        Cell::from(view::word(backup.standing)).styled(view::style(backup.standing)),
+        Cell::from(view::verdict(backup.standing, &backup.exceptions)).styled(view::style(backup.standing)),
         Cell::from(number(backup.tables, format_count)),
         Cell::from(number(backup.rows, format_count)),
         Cell::from(number(backup.bytes, format_bytes)),
@@ -121,9 +134,9 @@ fn lean(cell: Cell, column: usize) -> Cell {
 }
 
 /// The beginning of a message that may name every table there is.
-fn cut(message: &str) -> String {
-    let more = if message.chars().nth(300).is_some() { "… (all of it in history.jsonl)" } else { "" };
-    format!("{}{more}", message.chars().take(300).collect::<String>())
+fn shortened(message: &str) -> String {
+    let short = cut(message, 300);
+    if short == message { short } else { format!("{short} (all of it in history.jsonl)") }
 }
 
 /// What to say where there is no backup at all.

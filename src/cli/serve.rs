@@ -11,6 +11,7 @@ use crate::daemon::{self, Ended, Job, Trigger, Work, World};
 use crate::drill;
 use crate::error::{Error, Result};
 use crate::events::Silent;
+use crate::exception::{self, Exceptions};
 use crate::http::{Pulse, Server, Site, Watched};
 use crate::log::{Level, Line};
 use crate::manifest::Proof;
@@ -23,7 +24,7 @@ use crate::repository::list::Listing;
 use crate::repository::{Repository, TargetFolder};
 use crate::run;
 use crate::status;
-use crate::units::format_duration;
+use crate::units::{first, format_duration};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,7 +163,12 @@ impl Sidecar<'_> {
         let folder = self.repository.target(&target.name);
         match self.drill_newest(target, &folder) {
             Ok(Some((level, message))) => self.tell(level, "drilled", Some(&target.name), message),
-            Ok(None) => self.tell(Level::Warning, "drilled", Some(&target.name), "there is no backup to drill yet".to_owned()),
+            Ok(None) => {
+                let what = Listing::read(&folder).ok().and_then(|listing| listing.unreliable());
+                let why =
+                    what.map_or_else(|| "there is no backup to drill yet".to_owned(), |what| format!("there is no backup to drill that is not bad: {what}"));
+                self.tell(Level::Warning, "drilled", Some(&target.name), why);
+            }
             Err(error) => {
                 self.tell(Level::Error, "drill-failed", Some(&target.name), format!("the drill failed: {}", chain(&error)));
                 return Ended::Failed(error.kind());
@@ -186,22 +192,27 @@ impl Sidecar<'_> {
             nice: drill::NICE,
         };
         let verdict = drill::drill(&request, &stop, &Silent)?;
+        let before = if backup.is_proven() { backup.excepted() } else { listing.excepted_before(&backup.id) };
         record_drill(folder, &backup.path, &verdict, PATIENCE.max(settings.lock_timeout), &stop)?;
         self.post.changed();
         Ok(Some(match verdict {
-            drill::Verdict::Proven { facts, .. } => (
-                Level::Info,
-                format!(
-                    "backup {} is proven: {} tables and {} rows compared, restored in {}",
+            drill::Verdict::Proven { facts, exceptions, .. } => {
+                let exceptions = Exceptions::of(&exceptions);
+                let news = exceptions.new_since(&before).news();
+                let message = format!(
+                    "backup {} is {}: {} tables and {} rows compared, restored in {}{}",
                     backup.id,
+                    exception::verdict("proven", exceptions.count()),
                     facts.tables,
                     facts.rows,
-                    format_duration(Duration::from_millis(facts.restore_ms))
-                ),
-            ),
-            drill::Verdict::Bad(findings) => (Level::Error, format!("backup {} is BAD: {}", backup.id, findings.join("; "))),
+                    format_duration(Duration::from_millis(facts.restore_ms)),
+                    news.as_ref().map(|news| format!("; {news}")).unwrap_or_default()
+                );
+                (if news.is_some() { Level::Warning } else { Level::Info }, message)
+            }
+            drill::Verdict::Bad(findings) => (Level::Error, format!("backup {} is BAD: {}", backup.id, first(&findings, 10).join("; "))),
             drill::Verdict::CannotJudge(reasons) => {
-                (Level::Warning, format!("backup {} could not be judged on this machine: {}", backup.id, reasons.join("; ")))
+                (Level::Warning, format!("backup {} could not be judged on this machine: {}", backup.id, first(&reasons, 10).join("; ")))
             }
         }))
     }

@@ -4,21 +4,25 @@
 
 use super::find::{self, Found};
 use super::output::{BOLD, Output};
-use super::text::{Cell, clean, count, ratio, time};
+use super::text::{Cell, clean, count, ratio, time, wrap};
 use super::view;
 use super::{Context, End, args};
 use crate::config::RepositoryConfig;
 use crate::error::Result;
+use crate::exception::{self, Exceptions};
 use crate::manifest::{Manifest, Mover, Proof, Rung, Verdict};
 use crate::prune::{candidate, make_plan};
 use crate::repository::files::read_small;
 use crate::repository::list::{Backup, Listing};
 use crate::repository::names;
 use crate::retention::{Decision, Standing};
-use crate::units::{format_age, format_bytes, format_count, format_duration};
+use crate::units::{first, format_age, format_bytes, format_count, format_duration};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+
+/// How many of a proof's findings are shown.
+const MOST_FINDINGS: usize = 30;
 
 /// `pinned.json`: why retention must keep a backup.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -51,8 +55,11 @@ struct Report<'a> {
     proof: Option<&'a Proof>,
     /// Why manifest or proof are not understood.
     problem: Option<String>,
-    /// A command that restores it.
-    restore: String,
+    /// What a restore does not bring back.
+    #[serde(flatten)]
+    exceptions: Exceptions,
+    /// A command that restores it; null where none can.
+    restore: Option<String>,
 }
 
 /// The pin of a backup. One that cannot be read pins all the same.
@@ -78,6 +85,7 @@ pub fn run(context: &Context, arguments: &args::Show) -> Result<End> {
             manifest: backup.manifest.as_ref().ok(),
             proof: backup.proof.as_ref().ok().and_then(Option::as_ref),
             problem: backup.manifest.as_ref().err().or(backup.proof.as_ref().err()).cloned(),
+            exceptions: backup.excepted(),
             restore: restore_command(&found),
         })?;
         return Ok(End::Done);
@@ -92,7 +100,16 @@ pub fn run(context: &Context, arguments: &args::Show) -> Result<End> {
         }
     }
     page.retention(decision.as_ref());
-    page.section("to restore it", &[restore_command(&found), format!("or with nothing but PostgreSQL: {}", backup.path.join(names::RESTORE).display())]);
+    let by_hand = format!("with nothing but PostgreSQL: {}", backup.path.join(names::RESTORE).display());
+    let lines = match restore_command(&found) {
+        Some(command) if backup.is_bad() => vec!["it is bad; this restores it all the same:".to_owned(), command, format!("or {by_hand}")],
+        Some(command) => vec![command, format!("or {by_hand}")],
+        None => {
+            let why = if backup.manifest.is_ok() { "its files are not what they were; kluis verify says more" } else { "its manifest is not understood" };
+            vec![format!("kluis cannot restore it: {why}"), format!("perhaps, {by_hand}")]
+        }
+    };
+    page.section("to restore it", &lines);
     output.print(&page.text)?;
     Ok(End::Done)
 }
@@ -104,11 +121,24 @@ fn retention(config: &RepositoryConfig, found: &Found) -> Result<Option<Decision
     Ok(plan.decisions.into_iter().find(|decision| decision.id == found.backup.id))
 }
 
-fn restore_command(found: &Found) -> String {
-    match &found.target {
-        Some(target) => format!("kluis restore {} --target {} --create --to postgresql://USER@HOST:5432/NEW_DATABASE", found.backup.id, target.name),
-        None => "kluis restore THIS_FOLDER --create --to postgresql://USER@HOST:5432/NEW_DATABASE".to_owned(),
-    }
+/// A command that restores it; nothing where none can.
+fn restore_command(found: &Found) -> Option<String> {
+    let backup = &found.backup;
+    let force = match (backup.is_bad(), backup.can_be_forced()) {
+        (true, true) => " --force",
+        (true, false) => return None,
+        (false, _) if backup.manifest.is_err() => return None,
+        (false, _) => "",
+    };
+    Some(match &found.target {
+        Some(target) => format!("kluis restore {} --target {} --create{force} --to postgresql://USER@HOST:5432/NEW_DATABASE", backup.id, target.name),
+        None => format!("kluis restore THIS_FOLDER --create{force} --to postgresql://USER@HOST:5432/NEW_DATABASE"),
+    })
+}
+
+/// A line of a list, broken into lines of a width that can be read.
+fn bullet(text: &str) -> Vec<String> {
+    wrap(text, 120).into_iter().enumerate().map(|(place, line)| format!("{}{line}", if place == 0 { "- " } else { "  " })).collect()
 }
 
 struct Page<'a> {
@@ -138,11 +168,16 @@ impl Page<'_> {
         let of = target.map(|name| format!(" of {}", clean(&name))).unwrap_or_default();
         self.text.push_str(&format!("{}{of}\n", self.output.paint(BOLD, &clean(&backup.id))));
         let standing = candidate(backup).standing;
-        let mut facts = vec![("verdict", Cell::from(view::word(standing)).styled(view::style(standing)))];
+        let exceptions = backup.excepted();
+        let mut facts = vec![("verdict", Cell::from(view::verdict(standing, &exceptions)).styled(view::style(standing)))];
         match &backup.proof {
             Err(why) => facts.push(("", Cell::from(format!("its proof cannot be read: {why}")))),
             Ok(Some(proof)) => facts.extend(self.proof(proof).into_iter().map(|line| ("", Cell::from(line)))),
             Ok(None) => {}
+        }
+        if !exceptions.is_empty() {
+            facts.push(("except", Cell::from("what no dump brings back; what to do about each after a restore is in its RESTORE.md:")));
+            facts.extend(exceptions.lines(exception::MOST).iter().flat_map(|line| bullet(line)).map(|line| ("", Cell::from(line))));
         }
         facts.extend(backup.manifest.as_ref().err().map(|why| ("", Cell::from(why))));
         if let Some(pin) = pin {
@@ -179,7 +214,7 @@ impl Page<'_> {
             Verdict::Bad => lines.push(format!("found bad by {}, {}:", proof.by, self.time(proof.at))),
             Verdict::CannotJudge => lines.push(format!("{} could not judge it here, {}:", proof.by, self.time(proof.at))),
         }
-        lines.extend(proof.findings.iter().map(|finding| format!("- {finding}")));
+        lines.extend(first(&proof.findings, MOST_FINDINGS).iter().flat_map(|finding| bullet(finding)));
         lines
     }
 

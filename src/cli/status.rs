@@ -8,12 +8,14 @@ use super::watch::Watch;
 use super::{Context, End, args};
 use crate::config::RepositoryConfig;
 use crate::error::{Error, Kind, Result};
+use crate::exception;
 use crate::notify::{self, Standing};
 use crate::repository::history::{Entry, Outcome};
 use crate::repository::progress::{self, Progress};
 use crate::repository::{Repository, TargetFolder};
+use crate::run::EMPTY;
 use crate::status::{self, State, View};
-use crate::units::{format_age, format_bytes, format_count, format_duration};
+use crate::units::{first, format_age, format_bytes, format_count, format_duration};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -23,6 +25,9 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// How often it says the same again where nothing can be redrawn.
 const REMIND: Duration = Duration::from_secs(60);
+
+/// How many exceptions of the newest proven backup are named.
+const MOST_EXCEPTIONS: usize = 3;
 
 /// What `kluis status --json` prints; with `--watch`, one in a line whenever something changed.
 #[derive(Debug, Serialize)]
@@ -168,7 +173,13 @@ fn text(output: &Output, config: &RepositoryConfig, target: &Target, now: Timest
     row("next run", view.next_run.map_or_else(|| "never".to_owned(), |at| format!("{} ({})", time(at, zone), format_age(now.duration_since(at)))));
     let oldest = view.oldest.as_ref().map(|oldest| format!(", from {} on", time(oldest.at, zone))).unwrap_or_default();
     row("backups", format!("{}, {} proven{oldest}", count(view.backups, "backup"), view.proven));
+    if !view.exceptions.is_empty() {
+        row("proof", format!("{}: {}", exception::verdict("proven", view.exceptions.count()), view.exceptions.lines(MOST_EXCEPTIONS).join("; ")));
+    }
     text.push_str(&output.table("  ", &rows));
+    if view.empty {
+        text.push_str(&format!("  {} {EMPTY}; BACKUP_ALLOW_EMPTY=yes says that this is right\n", output.paint(YELLOW, "!")));
+    }
     for remark in &view.remarks {
         text.push_str(&format!("  {} {}\n", output.paint(YELLOW, "!"), clean(remark)));
     }
@@ -213,7 +224,7 @@ fn outcome(run: &Entry) -> String {
     let took = format_duration(Duration::from_millis(run.steps.iter().map(|(_, ms)| ms).sum()));
     match run.outcome {
         Outcome::Done => format!("done in {took}"),
-        Outcome::Warned => format!("done in {took}, with warnings: {}", run.warnings.join("; ")),
+        Outcome::Warned => format!("done in {took}, with warnings: {}", first(&run.warnings, 5).join("; ")),
         Outcome::Failed => format!("failed in step '{}': {}", run.step.as_deref().unwrap_or("?"), run.message.as_deref().unwrap_or("unknown")),
         Outcome::Skipped => "skipped".to_owned(),
     }

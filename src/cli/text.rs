@@ -55,6 +55,29 @@ pub fn ratio(plain: u64, packed: u64) -> Option<String> {
     Some(format!("{}.{} : 1", tenths / 10, tenths % 10))
 }
 
+/// Text in lines of at most so many characters, broken at spaces, and within words that are longer.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let (mut lines, mut line, mut length) = (Vec::new(), String::new(), 0);
+    for word in text.split(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        if length > 0 && length + 1 + word.len() > width {
+            lines.push(std::mem::take(&mut line));
+            length = 0;
+        }
+        while word.len() > width {
+            lines.push(word.drain(..width).collect());
+        }
+        if length > 0 {
+            line.push(' ');
+            length += 1;
+        }
+        length += word.len();
+        line.extend(word);
+    }
+    lines.push(line);
+    lines
+}
+
 /// A cell of a table.
 #[derive(Debug, Clone, Default)]
 pub struct Cell {
@@ -127,6 +150,14 @@ mod tests {
         assert_eq!(ratio(53, 10).as_deref(), Some("5.3 : 1"));
         assert_eq!(ratio(1, 0), None);
         assert_eq!(ratio(u64::MAX, 1).as_deref(), Some("18446744073709551615.0 : 1"));
+    }
+
+    #[test]
+    fn long_text_is_broken_and_loses_nothing() {
+        assert_eq!(wrap("a bb ccc dddd", 5), ["a bb", "ccc", "dddd"]);
+        assert_eq!(wrap("aéaéaéa b", 3), ["aéa", "éaé", "a b"]);
+        assert_eq!(wrap("", 3), [""]);
+        assert_eq!(wrap("short", 120), ["short"]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::repository::Repository;
 use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
 use crate::stop::Stop;
-use crate::units::{format_bytes, format_duration};
+use crate::units::{first, format_bytes, format_duration};
 use crate::verify::{failure, verify};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -165,7 +165,7 @@ fn keep(found: &Found, verified: &mut Verified, stop: &Stop) {
             verified.recorded = true;
             verified.rung = Some(proof.rung);
             if proof.verdict == Verdict::Bad && proof.by == BY_DRILL && verified.findings.is_empty() {
-                verified.warnings.push(format!("its files are as they were written, but a drill found it to be bad: {}", proof.findings.join("; ")));
+                verified.warnings.push(format!("its files are as they were written, but a drill found it to be bad: {}", first(&proof.findings, 5).join("; ")));
             }
         }
         Err(error) => {

@@ -2,9 +2,11 @@
 //! Invariant: the words are those of `docs/` and of `kluis list --help`.
 
 use super::output::{GREEN, RED, YELLOW};
+use crate::exception::{self, Exceptions};
 use crate::prune::candidate;
 use crate::repository::list::Backup;
 use crate::retention::Standing;
+use crate::units::cut;
 use clap::builder::styling::Style;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -28,6 +30,9 @@ pub struct Brief {
     pub bytes: Option<u64>,
     /// Why it is bad or not understood.
     pub remark: Option<String>,
+    /// What a restore of it does not bring back.
+    #[serde(flatten)]
+    pub exceptions: Exceptions,
 }
 
 impl Brief {
@@ -43,6 +48,7 @@ impl Brief {
             rows: manifest.map(|manifest| manifest.rows()),
             bytes: manifest.map(|manifest| manifest.bytes()),
             remark: remark(backup),
+            exceptions: backup.excepted(),
         }
     }
 }
@@ -52,7 +58,7 @@ fn remark(backup: &Backup) -> Option<String> {
         (Err(why), _) => Some(why.clone()),
         (_, Err(why)) => Some(format!("its proof cannot be read: {why}")),
         (_, Ok(Some(proof))) if backup.is_bad() => {
-            let first = proof.findings.first().map_or("", String::as_str);
+            let first = proof.findings.first().map_or_else(String::new, |finding| cut(finding, 300));
             let more = if proof.findings.len() > 1 { format!(" (and {} more)", proof.findings.len() - 1) } else { String::new() };
             Some(format!("{first}{more}"))
         }
@@ -69,6 +75,11 @@ pub fn word(standing: Standing) -> &'static str {
         Standing::Read => "read",
         Standing::Proven => "proven",
     }
+}
+
+/// A standing in words, with how many things it excepts: `proven, except 2`.
+pub fn verdict(standing: Standing, exceptions: &Exceptions) -> String {
+    exception::verdict(word(standing), exceptions.count())
 }
 
 /// A standing's colour.

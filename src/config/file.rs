@@ -187,6 +187,7 @@ impl Document {
                 Ok(number) => number.to_string(),
                 Err(_) => number.as_str().to_owned(),
             },
+            DeValue::Boolean(truth) if key.constraint == "yes or no" => truth.to_string(),
             DeValue::Array(items) if key.list && items.iter().all(|item| matches!(item.get_ref(), DeValue::String(_))) => {
                 let texts = items.iter().filter_map(|item| if let DeValue::String(text) = item.get_ref() { Some(text.as_ref()) } else { None });
                 texts.collect::<Vec<&str>>().join(" ")

@@ -136,8 +136,8 @@ pub(super) static NOTIFY_ON: Key = Key {
         "BACKUP_NOTIFY_ON",
         "notify_on",
         "of which events they are told",
-        "failure recovery bad overdue shrinkage",
-        "words out of failure, recovery, bad, overdue, shrinkage and success, separated by spaces",
+        "failure recovery bad overdue shrinkage empty except",
+        "words out of failure, recovery, bad, overdue, shrinkage, empty, except and success, separated by spaces",
     )
 };
 pub(super) static NOTIFY_SECRET: Key =
@@ -207,6 +207,8 @@ pub(super) static ASSERTIONS: Key = Key::target(
     "",
     "the path of a folder of SQL files",
 );
+pub(super) static ALLOW_EMPTY: Key =
+    Key::target("BACKUP_ALLOW_EMPTY", "allow_empty", "whether a database without a row is as it should be; if not, a run of one warns", "no", "yes or no");
 pub(super) static MAX_AGE: Key =
     Key::target("BACKUP_MAX_AGE", "max_age", "the oldest that the newest backup may get before the alarm", "26h", "a duration from 1m to 3660d, such as 26h");
 pub(super) static LOCK_TIMEOUT: Key =
@@ -297,6 +299,7 @@ pub static ALL: &[&Key] = &[
     &COMPRESSION,
     &DRILL,
     &ASSERTIONS,
+    &ALLOW_EMPTY,
     &MAX_AGE,
     &LOCK_TIMEOUT,
     &LOCK_WAIT,

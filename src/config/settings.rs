@@ -187,6 +187,7 @@ impl Reader<'_> {
         let compression = self.setting(whose, &keys::COMPRESSION, keys::COMPRESSION.default, value::compression);
         let drill = self.setting(whose, &keys::DRILL, keys::DRILL.default, |key, text| value::drill(key, text, zone));
         let assertions = self.folder(whose, &keys::ASSERTIONS, check);
+        let allow_empty = self.setting(whose, &keys::ALLOW_EMPTY, keys::ALLOW_EMPTY.default, value::yes_or_no);
         let mut duration = |key: &'static Key, least, most| self.setting(whose, key, key.default, |key, text| value::duration(key, text, least, most));
         let max_age = duration(&keys::MAX_AGE, "1m", "3660d");
         let lock_timeout = duration(&keys::LOCK_TIMEOUT, "0s", "7d");
@@ -200,6 +201,7 @@ impl Reader<'_> {
             compression: compression?,
             drill: drill?,
             assertions: assertions?,
+            allow_empty: allow_empty?,
             max_age: max_age?,
             lock_timeout: lock_timeout?,
             lock_wait: lock_wait?,

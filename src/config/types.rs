@@ -143,6 +143,8 @@ pub struct Settings {
     pub drill: Drill,
     /// The folder of the operator's own SQL checks.
     pub assertions: Option<PathBuf>,
+    /// Whether a database without a row is as it should be.
+    pub allow_empty: bool,
     /// The oldest that the newest backup may get.
     pub max_age: Duration,
     /// How long to wait for another run to end; zero: not at all.

@@ -51,6 +51,11 @@ pub(super) fn count(key: &Key, text: &str, least: u32, most: u32) -> Parsed<u32>
     }
 }
 
+/// `yes` or `no`; `true` and `false` as a file may have them.
+pub(super) fn yes_or_no(key: &Key, text: &str) -> Parsed<bool> {
+    word(key, text, &[("yes", true), ("no", false), ("true", true), ("false", false)])
+}
+
 /// A duration between two limits, both given as a user would type them.
 pub(super) fn duration(key: &Key, text: &str, least: &str, most: &str) -> Parsed<Duration> {
     let limit = |text: &str| units::parse_duration(text).unwrap_or_default();

@@ -3,6 +3,7 @@
 //! Invariant: trouble that is seen is told, once it can be, even if it is over by then; of one trouble of one target a receiver hears at most twice an
 //! hour (that it is there, and that it is over), and of one that stays, once a day.
 
+use crate::exception::Exceptions;
 use crate::receiver::EVENTS;
 use crate::status::{Point, State};
 use jiff::{SignedDuration, Timestamp};
@@ -30,6 +31,8 @@ pub enum What {
     Overdue,
     /// The rows fell to less than half.
     Shrinkage,
+    /// The database holds nothing, and nobody said that this is right.
+    Empty,
 }
 
 impl What {
@@ -40,6 +43,7 @@ impl What {
             What::Bad => "bad",
             What::Overdue => "overdue",
             What::Shrinkage => "shrinkage",
+            What::Empty => "empty",
         }
     }
 }
@@ -83,8 +87,12 @@ pub struct Seen {
     pub troubles: Vec<Trouble>,
     /// The newest proven backup.
     pub proven: Option<Point>,
+    /// What a restore of it does not bring back.
+    pub exceptions: Exceptions,
     /// The newest backup that is not known to be bad.
     pub newest: Option<Point>,
+    /// How many backups there are, bad ones too.
+    pub backups: u64,
     /// The last run that published a backup.
     pub success: Option<Success>,
     /// The next scheduled run.
@@ -148,6 +156,9 @@ pub struct Known {
     /// The last backup that it was told of, or that was there before it was first told of anything.
     #[serde(default)]
     success: Option<String>,
+    /// What it knows that a restore does not bring back.
+    #[serde(default, flatten)]
+    exceptions: Exceptions,
 }
 
 /// All that a receiver knows: kept in the repository, so that a restart neither repeats nor loses anything.
@@ -197,18 +208,28 @@ pub enum Due {
     },
     /// A run published a backup.
     Success(Success),
+    /// The newest proven backup excepts what the receiver has not heard of.
+    Excepted {
+        /// The backup.
+        proven: Point,
+        /// What is new.
+        new: Exceptions,
+        /// All that it excepts.
+        all: Exceptions,
+    },
 }
 
 /// What is due about one target. `known` takes note of what was seen; what was told it learns by [`told`].
 pub fn due(known: &mut Known, seen: &Seen, wants: Wants, now: Timestamp) -> Vec<Due> {
     let mut all = Vec::new();
-    for what in [What::Bad, What::Failure, What::Overdue, What::Shrinkage] {
+    for what in [What::Bad, What::Failure, What::Overdue, What::Shrinkage, What::Empty] {
         let there = seen.troubles.iter().find(|trouble| trouble.what == what).filter(|_| wants.has(what.word()));
         all.extend(match there {
             Some(trouble) => trouble_due(known, trouble, wants, now),
             None => recovery_due(known, what, wants, now),
         });
     }
+    all.extend(excepted_due(known, seen, wants));
     if let Some(success) = seen.success.as_ref().filter(|success| known.success.as_ref() != Some(&success.id)) {
         if wants.has("success") {
             // A heartbeat means that all is well; before it is, there is none.
@@ -218,6 +239,17 @@ pub fn due(known: &mut Known, seen: &Seen, wants: Wants, now: Timestamp) -> Vec<
         }
     }
     all
+}
+
+/// What a proof excepts is no trouble and is never over: it is told once, when it is new. A heartbeat has no ear for it.
+fn excepted_due(known: &mut Known, seen: &Seen, wants: Wants) -> Option<Due> {
+    let proven = seen.proven.clone()?;
+    let new = seen.exceptions.new_since(&known.exceptions);
+    if wants.has("except") && !wants.heartbeat && !new.is_empty() {
+        return Some(Due::Excepted { proven, new, all: seen.exceptions.clone() });
+    }
+    known.exceptions = seen.exceptions.clone();
+    None
 }
 
 fn trouble_due(known: &mut Known, trouble: &Trouble, wants: Wants, now: Timestamp) -> Option<Due> {
@@ -276,6 +308,7 @@ fn quiet_since(entry: &mut Entry, now: Timestamp) -> Option<SignedDuration> {
 pub fn told(known: &mut Known, due: &Due, now: Timestamp) {
     match due {
         Due::Success(success) => known.success = Some(success.id.clone()),
+        Due::Excepted { all, .. } => known.exceptions = all.clone(),
         Due::Trouble { trouble, .. } => {
             if let Some(entry) = known.troubles.get_mut(&trouble.what) {
                 (entry.told, entry.open, entry.missed) = (Some(now), true, false);
@@ -294,7 +327,7 @@ pub fn told(known: &mut Known, due: &Due, now: Timestamp) {
 
 /// What a receiver knows of a target of which it has never been told: what is good there is no news.
 pub fn first_sight(seen: &Seen) -> Known {
-    Known { troubles: BTreeMap::new(), success: seen.success.as_ref().map(|success| success.id.clone()) }
+    Known { success: seen.success.as_ref().map(|success| success.id.clone()), ..Known::default() }
 }
 
 #[cfg(test)]

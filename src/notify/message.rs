@@ -4,12 +4,16 @@
 
 use super::decide::{Due, Seen, Trouble, What};
 use crate::log::scrub;
-use crate::units::format_age;
+pub use crate::units::cut;
+use crate::units::{format_age, format_count};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 /// The longest text of a message, in characters. Discord takes 2,000 and Telegram 4,096, so this fits all of them.
 const LONGEST: usize = 1500;
+
+/// How many exceptions a message names.
+const MOST_EXCEPTIONS: usize = 8;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,14 +56,6 @@ impl Notice {
     }
 }
 
-/// Text cut to so many characters.
-pub fn cut(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        None => text.to_owned(),
-        Some((end, _)) => format!("{}…", &text[..end]),
-    }
-}
-
 fn time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
@@ -96,6 +92,17 @@ pub fn notice(due: &Due, seen: &Seen, zone: &TimeZone, now: Timestamp) -> Notice
             notice.lines.push(format!("it lasted from {} until now or shortly before{told}", time(*since, zone)));
             notice.lines.extend(seen.troubles.iter().map(|trouble| format!("still wrong: {}: {}", headline(trouble.what), trouble.text)));
             notice.lines.push(restorable(seen, zone, now));
+        }
+        Due::Excepted { proven, new, all } => {
+            notice = Notice { event: "except", since: Some(proven.at), run: Some(proven.id.clone()), ..notice };
+            notice.title = format!("{target}: the backup is proven, with new exceptions");
+            notice.lines.push("no dump brings these back; the backup is whole without them:".to_owned());
+            notice.lines.extend(new.lines(MOST_EXCEPTIONS).iter().map(|line| format!("- {}", cut(line, 100))));
+            if all.count() > new.count() {
+                notice.lines.push(format!("{} in all", format_count(all.count())));
+            }
+            notice.lines.push(restorable(seen, zone, now));
+            notice.next = Some(format!("kluis show {} --target {target}; its RESTORE.md says what to do after a restore", proven.id));
         }
         Due::Success(success) => {
             notice.run = Some(success.id.clone());
@@ -140,6 +147,7 @@ fn headline(what: What) -> &'static str {
         What::Bad => "the newest backup is BAD",
         What::Overdue => "backups are OVERDUE",
         What::Shrinkage => "the rows fell SUSPICIOUSLY",
+        What::Empty => "the database is EMPTY",
     }
 }
 
@@ -149,6 +157,7 @@ fn recovered(what: What) -> &'static str {
         What::Bad => "the newest backup is no longer bad",
         What::Overdue => "backups are fresh again",
         What::Shrinkage => "the rows are no longer suspicious",
+        What::Empty => "the database is no longer empty, or is allowed to be",
     }
 }
 
@@ -157,6 +166,7 @@ fn restorable(seen: &Seen, zone: &TimeZone, now: Timestamp) -> String {
     match (&seen.proven, &seen.newest) {
         (Some(proven), _) => format!("newest proven backup: {}, made {} ({})", proven.id, time(proven.at, zone), format_age(now.duration_since(proven.at))),
         (None, Some(newest)) => format!("no backup is proven; the newest is {}, made {}", newest.id, format_age(now.duration_since(newest.at))),
+        (None, None) if seen.backups > 0 => format!("no backup can be relied upon, of {} that are there", format_count(seen.backups)),
         (None, None) => "there is no backup to restore".to_owned(),
     }
 }
@@ -166,6 +176,7 @@ fn next(trouble: &Trouble, target: &str) -> String {
         What::Failure => format!("kluis doctor --target {target}"),
         What::Bad => format!("kluis show {} --target {target}; then kluis backup --target {target}", trouble.run),
         What::Overdue => format!("kluis status --target {target}"),
+        What::Empty => format!("look whether '{target}' is the right database; if it is, set BACKUP_ALLOW_EMPTY=yes"),
         What::Shrinkage => format!("kluis prune --dry-run --target {target}; kluis compare OLDER --with {} --target {target}", trouble.run),
     }
 }
@@ -173,6 +184,7 @@ fn next(trouble: &Trouble, target: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exception::{Class, Exception, Exceptions};
     use crate::notify::decide::Success;
     use crate::status::{Point, State};
 
@@ -187,7 +199,9 @@ mod tests {
             why: "because".into(),
             troubles: Vec::new(),
             proven: Some(Point { id: "20260124T030000Z".into(), at: at("2026-01-24T03:00:00Z") }),
+            exceptions: Exceptions::default(),
             newest: None,
+            backups: 0,
             success: None,
             next_run: Some(at("2026-01-26T03:00:00Z")),
         }
@@ -223,6 +237,29 @@ mod tests {
         assert!(text.contains("backups succeed again") && text.contains("still wrong: backups are OVERDUE: old"), "{text}");
         assert!(text.contains("could not be told before") && text.contains("there is no backup to restore"), "{text}");
         assert!(!notice.alarm && notice.next.is_none());
+    }
+
+    #[test]
+    fn new_exceptions_are_named_and_what_to_do_is_said() {
+        let slots = |to: u32| Exceptions::of(&(1..=to).map(|number| Exception::new(Class::ReplicationSlot, format!("slot {number:02}"))).collect::<Vec<_>>());
+        let proven = seen().proven.unwrap();
+        let due = Due::Excepted { proven, new: slots(2), all: slots(40) };
+        let notice = notice(&due, &seen(), &TimeZone::UTC, at("2026-01-25T03:00:00Z"));
+        assert_eq!(
+            notice.text(),
+            "shop: the backup is proven, with new exceptions\n\
+             no dump brings these back; the backup is whole without them:\n\
+             - replication slot: slot 01\n\
+             - replication slot: slot 02\n\
+             40 in all\n\
+             newest proven backup: 20260124T030000Z, made 2026-01-24 03:00:00 UTC (24 h ago)\n\
+             the next run is at 2026-01-26 03:00:00 UTC\n\
+             Next: kluis show 20260124T030000Z --target shop; its RESTORE.md says what to do after a restore"
+        );
+        assert!(!notice.alarm && notice.event == "except");
+        let proven = seen().proven.unwrap();
+        let many = super::notice(&Due::Excepted { proven, new: slots(40), all: slots(40) }, &seen(), &TimeZone::UTC, at("2026-01-25T03:00:00Z"));
+        assert!(many.text().contains("slot 08\nand 32 more") || many.text().contains("slot 08\n- and 32 more"), "{}", many.text());
     }
 
     #[test]

@@ -5,13 +5,15 @@
 use super::decide::{Seen, Success, Trouble, What};
 use crate::config::Settings;
 use crate::error::{Error, Kind};
+use crate::exception::{self, Exceptions};
 use crate::prune;
 use crate::repository::history::{self, Entry, Outcome};
 use crate::repository::list::Listing;
 use crate::repository::{TargetFolder, names};
 use crate::retention::Suspension;
+use crate::run::EMPTY;
 use crate::status::{self, State, View};
-use crate::units::{format_bytes, format_count};
+use crate::units::{first, format_bytes, format_count};
 use jiff::Timestamp;
 
 /// A run that failed, as its process knows it: where even the history could not be written, this is all there is.
@@ -62,7 +64,9 @@ fn unreadable(target: &str, error: &Error, failed: Option<&Failed>, settings: &S
         why: trouble.text.clone(),
         troubles: vec![trouble],
         proven: None,
+        exceptions: Exceptions::default(),
         newest: None,
+        backups: 0,
         success: None,
         next_run: settings.schedule.next_after(now),
     }
@@ -76,6 +80,7 @@ pub fn see(target: &str, listing: &Listing, history: &[Entry], settings: &Settin
     troubles.extend(bad(listing));
     troubles.extend(overdue(&view, history, settings, now));
     troubles.extend(shrinkage(listing, settings, now));
+    troubles.extend(empty(listing, &view));
     let success = history
         .iter()
         .rev()
@@ -87,7 +92,9 @@ pub fn see(target: &str, listing: &Listing, history: &[Entry], settings: &Settin
         why: view.why,
         troubles,
         proven: view.newest_proven,
+        exceptions: view.exceptions,
         newest: view.newest,
+        backups: view.backups,
         success,
         next_run: view.next_run,
     }
@@ -100,7 +107,7 @@ fn is_failure(run: &Entry) -> bool {
 
 fn done(run: &Entry) -> String {
     let number = |number: Option<u64>| format_count(number.unwrap_or(0));
-    let proof = run.proof.as_deref().unwrap_or("not proven");
+    let proof = exception::verdict(run.proof.as_deref().unwrap_or("not proven"), run.exceptions);
     let warnings: String = run.warnings.iter().map(|warning| format!("; warning: {warning}")).collect();
     format!("{} tables, {} rows, {} on disk; {proof}{warnings}", number(run.tables), number(run.rows), format_bytes(run.bytes.unwrap_or(0)))
 }
@@ -135,15 +142,13 @@ fn failure(history: &[Entry], failed: Option<&Failed>) -> Option<Trouble> {
 fn bad(listing: &Listing) -> Option<Trouble> {
     let newest = listing.backups.last().filter(|backup| backup.is_bad())?;
     let proof = newest.proof.as_ref().ok().and_then(Option::as_ref)?;
-    let findings: Vec<&str> = proof.findings.iter().take(3).map(String::as_str).collect();
-    let more = proof.findings.len().saturating_sub(findings.len());
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    let findings = first(&proof.findings, 3).join("; ");
     Some(Trouble {
         what: What::Bad,
         subject: newest.id.clone(),
         run: newest.id.clone(),
         since: proof.at,
-        text: format!("backup {} does not hold what the database held: {}{more}", newest.id, findings.join("; ")),
+        text: format!("backup {} does not hold what the database held: {findings}", newest.id),
     })
 }
 
@@ -189,6 +194,14 @@ fn shrinkage(listing: &Listing, settings: &Settings, now: Timestamp) -> Option<T
         run: newest,
         since,
     })
+}
+
+/// Since the first of the backups that are empty one after the other up to the newest.
+fn empty(listing: &Listing, view: &View) -> Option<Trouble> {
+    let newest = view.newest.as_ref().filter(|_| view.empty)?;
+    let usable = listing.backups.iter().rev().filter(|backup| backup.manifest.is_ok() && !backup.is_bad());
+    let since = usable.skip_while(|backup| backup.id != newest.id).take_while(|backup| backup.is_empty()).last().map_or(newest.at, |first| first.at());
+    Some(Trouble { what: What::Empty, subject: String::new(), run: newest.id.clone(), since, text: EMPTY.to_owned() })
 }
 
 #[cfg(test)]

@@ -484,7 +484,7 @@ impl Clerk {
             let (beat, run) = match due {
                 Due::Trouble { trouble, .. } => (Beat::Down, (trouble.what == decide::What::Failure).then(|| trouble.run.clone())),
                 Due::Success(success) => (Beat::Up, Some(names::backup_id(success.started))),
-                Due::Recovery { .. } => (Beat::Up, None),
+                Due::Recovery { .. } | Due::Excepted { .. } => (Beat::Up, None),
             };
             let tail = if beat == Beat::Down { (self.shared.office.tail)() } else { Vec::new() };
             let run = run.as_ref().map(|run| (seen.target.as_str(), run.as_str()));

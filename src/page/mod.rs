@@ -100,14 +100,14 @@ fn at(words: &Words, at: jiff::Timestamp) -> Markup {
     html! { time datetime=(at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()) { (words.time(at)) } }
 }
 
-fn standing_badge(standing: Standing, words: &Words) -> Markup {
+fn standing_badge(standing: Standing, exceptions: u64, words: &Words) -> Markup {
     let (class, sign) = match standing {
         Standing::Proven => ("fresh", "✓"),
         Standing::Read | Standing::Sealed => ("plain", "○"),
         Standing::Bad => ("stale", "✕"),
         Standing::NotUnderstood => ("starting", "?"),
     };
-    html! { span.badge.(class) { span.sign aria-hidden="true" { (sign) } (words.standing(standing)) } }
+    html! { span.badge.(class) { span.sign aria-hidden="true" { (sign) } (words.standing(standing)) @if exceptions > 0 { (words.except(exceptions)) } } }
 }
 
 /// A region that scrolls sideways on a small screen; with the keyboard, too.
@@ -122,8 +122,9 @@ fn overview(board: &Board, words: &Words) -> Markup {
         html! {
             tr {
                 th scope="row" { a href={ "#t-" (stand.view.target) } { (stand.view.target) } }
-                td { (badge(stand.view.state, words)) @if stand.progress.is_some() { " " span.badge.plain { span.sign aria-hidden="true" { "▸" } (words.say("running", "bezig")) } } }
-                td { @match &stand.view.newest_proven { Some(point) => { (at(words, point.at)) }, None => { "—" } } }
+                td { (badge(stand.view.state, words)) @if stand.progress.is_some() { " " span.badge.plain { span.sign aria-hidden="true" { "▸" } (words.say("running", "bezig")) } }
+                    @if stand.view.empty { " " span.badge.starting { span.sign aria-hidden="true" { "!" } (words.say("empty", "leeg")) } } }
+                td { @match &stand.view.newest_proven { Some(point) => { (at(words, point.at)) (words.except(stand.view.exceptions.count())) }, None => { "—" } } }
                 td { @match &stand.view.newest { Some(point) => { (words.ago(point.at, board.at)) }, None => { "—" } } }
                 td { @match stand.view.next_run { Some(next) => { (at(words, next)) }, None => { "—" } } }
             }

@@ -4,7 +4,9 @@
 use super::words::Words;
 use super::{at, badge, chart, scrolling, standing_badge};
 use crate::board::{Board, Day, DayKind, Point, Stand};
+use crate::exception::Exceptions;
 use crate::repository::progress::Progress;
+use crate::units::first;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -18,6 +20,7 @@ pub fn section(stand: &Stand, board: &Board, words: &Words, many: bool) -> Marku
             @if many { p.answer { (words.answer(stand, now)) } }
             @if let Some(progress) = &stand.progress { (running(name, progress, words, now)) }
             (facts(stand, words, now))
+            @if view.empty { p.warning { span.sign aria-hidden="true" { "! " } (words.empty(name)) } }
             @for remark in &view.remarks { p.warning lang="en" { span.sign aria-hidden="true" { "! " } (remark) } }
             (strip(stand, words))
             (chart::charts(name, &stand.samples, words))
@@ -64,7 +67,8 @@ fn facts(stand: &Stand, words: &Words, now: Timestamp) -> Markup {
                             (at(words, oldest.at)) (words.say(" to ", " tot ")) (at(words, newest.at)) ", "
                             (words.backups(view.backups)) (words.say(", of them proven: ", ", waarvan bewezen: ")) (words.count(view.proven))
                         }
-                        _ => { (words.say("there is nothing to restore from", "er is niets om van terug te zetten")) }
+                        _ if stand.points.is_empty() => { (words.say("there is nothing to restore from", "er is niets om van terug te zetten")) }
+                        _ => { (words.say("nothing that can be relied upon: ", "niets waarop te vertrouwen is: ")) (words.backups(stand.points.len() as u64)) }
                     }
                 }
             }
@@ -81,6 +85,7 @@ fn facts(stand: &Stand, words: &Words, now: Timestamp) -> Markup {
                             (words.say("restored into a throwaway server in ", "in een wegwerpserver teruggezet in ")) (words.took(proof.restore_ms)) ", "
                             (words.tables(proof.tables)) (words.say(" and ", " en ")) (words.rows(proof.rows)) (words.say(" compared", " vergeleken"))
                             @if proof.asserted { (words.say(", your own checks passed", ", eigen controles geslaagd")) }
+                            @if !view.exceptions.is_empty() { (excepted(&view.exceptions, words)) }
                         }
                         None => { (words.say("no backup is proven", "geen enkele backup is bewezen")) }
                     }
@@ -93,7 +98,7 @@ fn facts(stand: &Stand, words: &Words, now: Timestamp) -> Markup {
                         Some(run) => {
                             (at(words, run.started)) ": " (words.outcome(run.outcome))
                             @if let Some(message) = &run.message { ". " span.why lang="en" { (message) } }
-                            @else if !run.warnings.is_empty() { ". " span.why lang="en" { (run.warnings.join("; ")) } }
+                            @else if !run.warnings.is_empty() { ". " span.why lang="en" { (first(&run.warnings, 5).join("; ")) } }
                         }
                         None => { (words.say("none yet", "nog geen")) }
                     }
@@ -109,6 +114,22 @@ fn facts(stand: &Stand, words: &Words, now: Timestamp) -> Markup {
                     @if let Some(drill) = stand.next_drill { ". " (words.say("Next drill: ", "Volgende drill: ")) (at(words, drill)) }
                 }
             }
+        }
+    }
+}
+
+/// How many exceptions are shown at once; of the others only how many there are.
+const MOST_EXCEPTIONS: usize = 10;
+
+/// What a restore of the newest proven backup does not bring back.
+fn excepted(exceptions: &Exceptions, words: &Words) -> Markup {
+    let shown = exceptions.listed.len().min(MOST_EXCEPTIONS);
+    let more = exceptions.count() - shown as u64;
+    html! {
+        ". " (words.not_brought_back(exceptions.count()))
+        ul.except {
+            @for exception in &exceptions.listed[..shown] { li { (words.class(exception.class)) ": " code { (exception.object) } } }
+            @if more > 0 { li { (words.and_more(more)) } }
         }
     }
 }
@@ -205,7 +226,7 @@ fn row(point: &Point, words: &Words, now: Timestamp) -> Markup {
         tr {
             th scope="row" { code { (point.id) } }
             td { (words.ago(point.at, now)) }
-            td { (standing_badge(point.standing, words)) @if let Some(remark) = &point.remark { " " span.why lang="en" { (remark) } } }
+            td { (standing_badge(point.standing, point.exceptions, words)) @if let Some(remark) = &point.remark { " " span.why lang="en" { (remark) } } }
             td.number { @match point.rows { Some(rows) => { (words.count(rows)) }, None => { "?" } } }
             td.number { (words.bytes(point.bytes)) }
             td { (reasons.join("; ")) }
@@ -216,16 +237,25 @@ fn row(point: &Point, words: &Words, now: Timestamp) -> Markup {
 
 fn how(stand: &Stand, words: &Words) -> Markup {
     let name = &stand.view.target;
-    let id = stand.view.newest_proven.as_ref().or(stand.view.newest.as_ref()).map_or("latest", |point| point.id.as_str());
-    let command = format!("kluis restore {id} --target {name} --create \\\n  --to postgresql://USER@HOST:5432/NEW_DATABASE");
+    let newest = stand.view.newest_proven.as_ref().or(stand.view.newest.as_ref());
+    // Where all are bad, the newest one that a restore takes if it is told to.
+    let forced = stand.points.iter().find(|point| point.can_be_forced);
+    let command = match (newest, forced) {
+        (Some(point), _) => Some(format!("kluis restore {} --target {name} --create \\\n  --to postgresql://USER@HOST:5432/NEW_DATABASE", point.id)),
+        (None, Some(point)) => Some(format!("kluis restore {} --target {name} --create --force \\\n  --to postgresql://USER@HOST:5432/NEW_DATABASE", point.id)),
+        (None, None) => None,
+    };
     let label = words.say("The command that restores it", "De opdracht die het terugzet");
     html! {
         h3 { (words.say("How to restore", "Hoe zet ik terug")) }
-        pre tabindex="0" role="region" aria-label={ (label) ": " (name) } { code { (command) } }
-        p.small {
-            (words.say("In a Compose stack put ", "Zet er in een Compose-stack ")) code { "docker compose exec backup" }
-            (words.say(" in front of it. Without Kluis: the file ", " voor. Zonder Kluis: het bestand ")) code { "RESTORE.md" }
-            (words.say(" in the backup's folder has every command.", " in de map van de backup heeft elke opdracht."))
+        @if newest.is_none() { p { (words.nothing_reliable(stand.points.len() as u64, forced.is_some())) } }
+        @if let Some(command) = command {
+            pre tabindex="0" role="region" aria-label={ (label) ": " (name) } { code { (command) } }
+            p.small {
+                (words.say("In a Compose stack put ", "Zet er in een Compose-stack ")) code { "docker compose exec backup" }
+                (words.say(" in front of it. Without Kluis: the file ", " voor. Zonder Kluis: het bestand ")) code { "RESTORE.md" }
+                (words.say(" in the backup's folder has every command.", " in de map van de backup heeft elke opdracht."))
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use crate::board::{Board, DayKind, Leaves, Stand};
 use crate::config::Language;
+use crate::exception::Class;
 use crate::repository::history::Outcome;
 use crate::retention::{Reason, Standing, Suspension};
 use crate::status::{Ground, State};
@@ -189,6 +190,72 @@ impl Words {
             Standing::Sealed => self.say("complete, not proven", "compleet, niet bewezen"),
             Standing::Bad => self.say("bad", "fout"),
             Standing::NotUnderstood => self.say("not understood", "niet te begrijpen"),
+        }
+    }
+
+    /// What follows a standing that has exceptions: `, except 2`; nothing where it has none.
+    pub fn except(&self, exceptions: u64) -> String {
+        if exceptions == 0 {
+            return String::new();
+        }
+        let number = self.count(exceptions);
+        self.say(format!(", except {number}"), format!(", op {number} na"))
+    }
+
+    /// What introduces the list of exceptions.
+    pub fn not_brought_back(&self, exceptions: u64) -> String {
+        let things = self.plural(exceptions, ("thing", "things"), ("ding", "dingen"));
+        self.say(
+            format!("Except {things} that no dump of PostgreSQL brings back (the backup's RESTORE.md says what to do by hand):"),
+            format!("Op {things} na, die geen dump van PostgreSQL terugbrengt (RESTORE.md van de backup zegt wat er met de hand moet):"),
+        )
+    }
+
+    /// What ends a list that was cut.
+    pub fn and_more(&self, more: u64) -> String {
+        let more = self.count(more);
+        self.say(format!("and {more} more"), format!("en nog {more}"))
+    }
+
+    /// What no dump brings back, by its class.
+    pub fn class(&self, class: Class) -> &'static str {
+        let dutch = match class {
+            Class::InvalidIndex => "ongeldige index",
+            Class::DisabledForeignKey => "uitgeschakelde trigger van een foreign key",
+            Class::SystemSchema => "object in een systeemschema",
+            Class::ExtensionMember => "wijziging van objecten van een extensie",
+            Class::ExtensionVersion => "versie van een extensie",
+            Class::Subscription => "toestand van een subscription",
+            Class::ReplicationSlot => "replicatieslot",
+            Class::PreparedTransaction => "voorbereide transactie",
+            Class::SecurityLabel => "security label zonder de provider ervan",
+            Class::Unreadable => "wat de rol van de backup niet mag lezen",
+            Class::GeneratedColumn => "gegenereerde kolom die opnieuw wordt berekend",
+        };
+        self.say(class.describe(), dutch)
+    }
+
+    /// The database holds nothing.
+    pub fn empty(&self, name: &str) -> String {
+        self.say(
+            format!("The database of {name} is empty: no table has a row, and there is no large object. If that is right, set BACKUP_ALLOW_EMPTY=yes."),
+            format!("De database van {name} is leeg: geen tabel heeft een rij, en er is geen large object. Klopt dat, zet dan BACKUP_ALLOW_EMPTY=yes."),
+        )
+    }
+
+    /// Why no command restores the newest backup. `forced`: a command follows that restores a bad one.
+    pub fn nothing_reliable(&self, backups: u64, forced: bool) -> String {
+        let there = self.backups(backups);
+        match (backups, forced) {
+            (0, _) => self.say("There is nothing to restore from.", "Er is niets om van terug te zetten.").to_owned(),
+            (_, true) => self.say(
+                format!("There is no backup that can be relied upon ({there}). This restores a bad one, for what it is worth:"),
+                format!("Er is geen backup waarop te vertrouwen is ({there}). Dit zet een foute terug, voor wat die waard is:"),
+            ),
+            (_, false) => self.say(
+                format!("There is no backup that can be restored ({there}): their files are not what they were, or are not understood."),
+                format!("Er is geen backup die terug te zetten is ({there}): hun bestanden zijn niet meer wat ze waren, of niet te begrijpen."),
+            ),
         }
     }
 

@@ -29,6 +29,10 @@ impl Outcome {
     }
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// One run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
@@ -71,6 +75,9 @@ pub struct Entry {
     /// The verdict of the proof, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<String>,
+    /// How many things the proof excepts.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub exceptions: u64,
     /// Backups deleted by the policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deleted: Vec<String>,

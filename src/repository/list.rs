@@ -5,7 +5,9 @@
 use super::files::read_small;
 use super::{TargetFolder, names};
 use crate::error::{Error, Kind, Result};
-use crate::manifest::{Manifest, Proof, Verdict};
+use crate::exception::Exceptions;
+use crate::manifest::{BY_DRILL, Manifest, Proof, Verdict};
+use crate::units::{cut, format_count};
 use jiff::Timestamp;
 use std::path::PathBuf;
 
@@ -47,6 +49,30 @@ impl Backup {
     /// Whether its latest proof says that it is wrong.
     pub fn is_bad(&self) -> bool {
         matches!(&self.proof, Ok(Some(proof)) if proof.verdict == Verdict::Bad)
+    }
+
+    /// What its proof excepts.
+    pub fn excepted(&self) -> Exceptions {
+        self.proof.as_ref().ok().and_then(Option::as_ref).map(Proof::excepted).unwrap_or_default()
+    }
+
+    /// Whether the database that it holds was empty.
+    pub fn is_empty(&self) -> bool {
+        self.manifest.as_ref().is_ok_and(Manifest::is_empty)
+    }
+
+    /// Whether a restore can be forced: its files are what they were, and a drill found that they do not hold what the database held.
+    pub fn can_be_forced(&self) -> bool {
+        self.manifest.is_ok() && matches!(&self.proof, Ok(Some(proof)) if proof.verdict == Verdict::Bad && proof.by == BY_DRILL)
+    }
+
+    /// In a few words why it is not relied upon; nothing where it may be.
+    pub fn fault(&self) -> Option<String> {
+        match (&self.manifest, &self.proof) {
+            (Err(why), _) => Some(format!("not understood: {why}")),
+            (_, Ok(Some(proof))) if self.is_bad() => Some(format!("bad: {}", proof.findings.first().map_or("no reason is recorded", String::as_str))),
+            _ => None,
+        }
     }
 
     /// Whether a drill has proven it.
@@ -144,11 +170,42 @@ impl Listing {
         self.backups.iter().rev().find(|backup| backup.manifest.is_ok() && !backup.is_bad())
     }
 
+    /// What there is where no backup can be relied upon, and what the newest one says; nothing where there is none, or one that can be.
+    pub fn unreliable(&self) -> Option<String> {
+        let newest = self.backups.last().filter(|_| self.latest().is_none())?;
+        let bad = self.backups.iter().filter(|backup| backup.manifest.is_ok()).count();
+        let says = format!("{}, is {}", newest.id, cut(&newest.fault().unwrap_or_default(), 300));
+        let all = match (self.backups.len(), bad) {
+            (1, _) => return Some(format!("1 backup, and that one, {says}")),
+            (all, bad) if all == bad => format!("{} backups, all bad", format_count(all as u64)),
+            (all, 0) => format!("{} backups, none of them understood", format_count(all as u64)),
+            (all, bad) => format!("{} backups, {} of them bad and the others not understood", format_count(all as u64), format_count(bad as u64)),
+        };
+        Some(format!("{all}; the newest, {says}"))
+    }
+
+    /// What to do where no backup can be relied upon.
+    fn instead(&self, target: &str) -> String {
+        match self.backups.iter().rev().find(|backup| backup.can_be_forced()) {
+            Some(backup) => format!("kluis list --target {target} shows them; kluis restore {} --target {target} --force restores one that is bad", backup.id),
+            None => format!("kluis list --target {target} shows them, and kluis verify --all whether one is whole again"),
+        }
+    }
+
+    /// What the newest proven backup before this one excepts.
+    pub fn excepted_before(&self, id: &str) -> Exceptions {
+        let older = self.backups.iter().position(|backup| backup.id == id).map_or(self.backups.as_slice(), |place| &self.backups[..place]);
+        older.iter().rev().find(|backup| backup.is_proven()).map(Backup::excepted).unwrap_or_default()
+    }
+
     /// The backup that `word` names: `latest`, a whole name, or a unique beginning of one.
     pub fn find(&self, word: &str, target: &str) -> Result<&Backup> {
         let none = |what: String| Error::new(Kind::Failed, what).hinted(format!("kluis list --target {target} shows what there is"));
         if word == names::LATEST {
-            return self.latest().ok_or_else(|| none(format!("target '{target}' has no backup yet")));
+            return self.latest().ok_or_else(|| match self.unreliable() {
+                None => none(format!("target '{target}' has no backup yet")),
+                Some(what) => Error::new(Kind::Verification, format!("target '{target}' has {what}")).hinted(self.instead(target)),
+            });
         }
         if let Some(exact) = self.backups.iter().find(|backup| backup.id == word) {
             return Ok(exact);

@@ -118,6 +118,80 @@ fn the_worst_target_comes_first_and_an_empty_repository_is_told() {
 }
 
 #[test]
+fn what_a_proof_excepts_is_named_in_both_languages_and_the_list_is_cut() {
+    let mut sample = Sample::new();
+    sample.year("shop", 5, 1000, &[]);
+    sample.except("shop", 25);
+    let server = serve(sample.site());
+    get(server.address(), "/", &[]).says(&[
+        "Yes: shop can be restored as it was 5 hours ago.",
+        "Except 25 things that no dump of PostgreSQL brings back",
+        "invalid index: <code>index public.orders_by_note_0</code>",
+        "and 15 more",
+        "proven, except 25",
+    ]);
+    get(server.address(), "/?lang=nl", &[]).says(&[
+        "Op 25 dingen na, die geen dump van PostgreSQL terugbrengt",
+        "ongeldige index: <code>",
+        "en nog 15",
+        "bewezen, op 25 na",
+    ]);
+    let status: serde_json::Value = serde_json::from_str(&get(server.address(), "/api/v1/status", &[]).body).unwrap();
+    let target = &status["status"]["targets"][0];
+    assert_eq!((target["state"].as_str(), target["exceptions"].as_array().unwrap().len()), (Some("fresh"), 25), "{target:#}");
+    let backups: serde_json::Value = serde_json::from_str(&get(server.address(), "/api/v1/backups", &[]).body).unwrap();
+    assert_eq!(backups["targets"][0]["backups"][0]["exceptions"], 25);
+    assert_eq!(get(server.address(), "/fresh", &[]).status, 200);
+}
+
+#[test]
+fn an_empty_database_is_named_until_that_is_said_to_be_right() {
+    let newest = kluis::repository::names::backup_id(jiff::Timestamp::now());
+    for (allow, named) in [("no", true), ("yes", false)] {
+        let mut sample = Sample::new();
+        let folder = sample.target("app", &[("BACKUP_ALLOW_EMPTY", allow)]);
+        crate::cli::fixture::make(&folder.join(&newest), &["proof=proven", "empty"]).unwrap();
+        let server = serve(sample.site());
+        let (page, dutch) = (get(server.address(), "/", &[]), get(server.address(), "/?lang=nl", &[]));
+        assert_eq!(page.body.contains("The database of app is empty"), named, "{}", page.body);
+        assert_eq!(dutch.body.contains("De database van app is leeg"), named);
+        assert_eq!(get(server.address(), "/fresh", &[]).status, 200);
+        assert!(get(server.address(), "/metrics", &[]).body.contains(&format!("kluis_database_empty{{target=\"app\"}} {}", u8::from(named))));
+    }
+}
+
+#[test]
+fn no_command_is_offered_that_cannot_work() {
+    let (older, newest) = ("20260124T030000Z", "20260125T030000Z");
+    let page = |options: &[(&str, &str)]| {
+        let mut sample = Sample::new();
+        let folder = sample.target("app", &[]);
+        for (id, option) in options {
+            crate::cli::fixture::make(&folder.join(id), &[option]).unwrap();
+        }
+        let server = serve(sample.site());
+        (get(server.address(), "/", &[]), get(server.address(), "/?lang=nl", &[]))
+    };
+    let (english, dutch) = page(&[]);
+    assert!(!english.body.contains("kluis restore"), "{}", english.body);
+    dutch.says(&["Er is niets om van terug te zetten."]);
+    // The files of one are damaged, which nothing restores; a drill found the other one bad.
+    let (english, dutch) = page(&[(older, "proof=drill-bad"), (newest, "proof=bad")]);
+    english.says(&[
+        "No: app has no backup that can be relied upon.",
+        "There is no backup that can be relied upon (2 backups). This restores a bad one",
+        "kluis restore 20260124T030000Z --target app --create --force",
+    ]);
+    dutch.says(&["Er is geen backup waarop te vertrouwen is (2 backups)."]);
+    let (english, _) = page(&[(older, "format=9"), (newest, "proof=bad")]);
+    english.says(&["There is no backup that can be restored (2 backups)"]);
+    assert!(!english.body.contains("kluis restore"), "{}", english.body);
+    let (english, _) = page(&[(older, "proof=proven"), (newest, "proof=bad")]);
+    english.says(&["kluis restore 20260124T030000Z --target app --create \\"]);
+    assert!(!english.body.contains("--force"));
+}
+
+#[test]
 fn what_comes_from_elsewhere_is_escaped() {
     let mut sample = Sample::new();
     let folder = sample.target("app", &[]);

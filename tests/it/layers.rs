@@ -29,8 +29,10 @@ const ROOMS: &[&[&str]] = &[
     &["postgres", "notes"],
     &["script", "repository"],
     &["stop"],
-    &["manifest", "retention", "schedule", "units", "events", "log", "receiver"],
-    &["error", "exception"],
+    &["manifest", "retention", "schedule", "events", "log", "receiver"],
+    &["exception"],
+    &["units"],
+    &["error"],
 ];
 
 /// Code without I/O, clock, environment and threads: files, and folders that end in a slash.

@@ -74,8 +74,25 @@ fn every_state() {
         "fresh",
         &["made 20 h ago", "is BAD: do not rely on it"],
     );
-    check("all are bad", &Given { backups: &[(1, "proof=bad")], env: &off, ..NONE }, "starting", &["is BAD"]);
-    check("not understood", &Given { backups: &[(1, "proof=proven format=9")], ..NONE }, "starting", &[]);
+    check(
+        "all are bad",
+        &Given { backups: &[(2, "proof=bad"), (1, "proof=drill-bad")], env: &off, ..NONE },
+        "stale",
+        &["no backup can be relied upon, of 2 that are there: 2 bad; the newest, 2", "is bad: table public.orders has 2 rows instead of 3", "is BAD"],
+    );
+    check(
+        "not understood",
+        &Given { backups: &[(2, "proof=bad"), (1, "proof=proven format=9")], ..NONE },
+        "stale",
+        &["of 2 that are there: 1 bad, 1 not understood", "is not understood: 'manifest.json': format 9 is not known"],
+    );
+    check("only from the future", &Given { backups: &[(-1000, "proof=proven")], ..NONE }, "stale", &["of 1 that are there: 1 dated in the future"]);
+    check(
+        "proven, with exceptions",
+        &Given { backups: &[(3, "proof=proven except=invalid-index:i1;replication-slot:s1;replication-slot:s2;replication-slot:s3")], ..NONE },
+        "fresh",
+        &["newest proven backup was made 3 h ago", "invalid", "s1"],
+    );
     check("a proven one, and a newer one that is not", &Given { backups: &[(25, "proof=proven"), (1, "")], ..NONE }, "fresh", &["is not proven yet"]);
     check(
         "dated in the future: no clock makes an old one fresh",
@@ -124,4 +141,39 @@ fn the_worst_target_decides() {
     // A target of the configuration counts from the beginning, also where it has no folder yet.
     let third = ask(&["status", "--target", "three"]);
     assert!(third.code == Some(4) && third.stdout.contains("starting"), "{third:#?}");
+}
+
+/// A repository with one backup, made of these options an hour ago.
+fn one(options: &[&str]) -> Repo {
+    let repo = Repo::new();
+    std::fs::create_dir(repo.folder()).unwrap();
+    fixture::make(&repo.folder().join(names::backup_id(hours_ago(1))), options).unwrap();
+    repo
+}
+
+#[test]
+fn what_a_proof_excepts_is_named_and_costs_nothing() {
+    let repo = one(&["proof=proven", "except=invalid-index:i1;replication-slot:s1;replication-slot:s2", "unlisted=replication-slot:1200"]);
+    let text = kluis(&["status"]).keeping(&repo).env("BACKUP_DRILL", "every-backup").run();
+    let line = "proof     proven, except 1,203: invalid index: i1; replication slot: s1; replication slot: s2; and 1,200 more";
+    assert!(text.code == Some(0) && text.stdout.contains(line), "{text:#?}");
+    let json = kluis(&["status", "--json"]).keeping(&repo).env("BACKUP_DRILL", "every-backup").run();
+    let report: serde_json::Value = serde_json::from_str(&json.stdout).unwrap();
+    let target = &report["targets"][0];
+    assert_eq!(target["exceptions"][0], serde_json::json!({ "class": "invalid-index", "object": "i1" }));
+    assert!(target["exceptions"].as_array().unwrap().len() == 3 && target["exceptions_unlisted"]["replication-slot"] == 1200, "{report:#}");
+    assert!(json.code == Some(0) && target["state"] == "fresh" && target["empty"] == false, "{report:#}");
+}
+
+#[test]
+fn an_empty_database_is_fresh_and_named_until_that_is_said_to_be_right() {
+    let repo = one(&["proof=proven", "empty"]);
+    let ask = |arguments: &[&str], allow: &str| kluis(arguments).keeping(&repo).env("BACKUP_DRILL", "every-backup").env("BACKUP_ALLOW_EMPTY", allow).run();
+    let text = ask(&["status"], "no");
+    assert!(text.code == Some(0) && text.stdout.contains("! the database is empty: no table has a row"), "{text:#?}");
+    assert!(ask(&["status", "--json"], "no").stdout.contains("\"empty\": true"));
+    let allowed = ask(&["status"], "yes");
+    assert!(allowed.code == Some(0) && !allowed.stdout.contains("empty"), "{allowed:#?}");
+    assert!(ask(&["status", "--json"], "yes").stdout.contains("\"empty\": false"));
+    ask(&["status"], "maybe").failed(2, &["BACKUP_ALLOW_EMPTY", "use yes or no"]);
 }

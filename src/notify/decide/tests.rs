@@ -1,6 +1,7 @@
 //! A world in which troubles come and go and receivers are away, and what is told of it.
 
 use super::*;
+use crate::exception::{Class, Exception};
 use proptest::prelude::*;
 
 const STEP: SignedDuration = SignedDuration::from_mins(10);
@@ -15,7 +16,18 @@ fn wants(heartbeat: bool) -> Wants {
 
 fn seen(troubles: Vec<Trouble>) -> Seen {
     let state = if troubles.is_empty() { State::Fresh } else { State::Stale };
-    Seen { target: "shop".into(), state, why: String::new(), troubles, proven: None, newest: None, success: None, next_run: None }
+    Seen {
+        target: "shop".into(),
+        state,
+        why: String::new(),
+        troubles,
+        proven: None,
+        exceptions: Exceptions::default(),
+        newest: None,
+        backups: 0,
+        success: None,
+        next_run: None,
+    }
 }
 
 fn failure(subject: &str, run: &str) -> Trouble {
@@ -45,6 +57,7 @@ fn say(due: &Due) -> String {
         Due::Trouble { trouble, again } => format!("{}{} {}", if *again { "still " } else { "" }, trouble.what.word(), trouble.subject),
         Due::Recovery { what, late, .. } => format!("{} is over{}", what.word(), if *late { ", late" } else { "" }),
         Due::Success(success) => format!("success {}", success.id),
+        Due::Excepted { new, .. } => format!("except {}", new.lines(5).join(", ")),
     }
 }
 
@@ -132,6 +145,39 @@ fn success_is_told_where_it_is_wanted_and_what_was_there_before_is_no_news() {
     assert!(quiet.heard.is_empty());
 }
 
+/// A target whose newest proven backup excepts these replication slots.
+fn excepting(slots: &str) -> Seen {
+    let exceptions: Vec<Exception> = slots.split_whitespace().map(|slot| Exception::new(Class::ReplicationSlot, slot)).collect();
+    Seen { exceptions: Exceptions::of(&exceptions), proven: Some(Point { id: "1".into(), at: at(0) }), ..seen(vec![]) }
+}
+
+#[test]
+fn what_a_proof_excepts_is_told_once_when_it_is_new() {
+    let mut receiver = Receiver::default();
+    for (minute, slots) in [(0, ""), (10, "a"), (20, "a"), (5000, "a"), (5010, "a b"), (5020, "b"), (5030, "b a")] {
+        receiver.look(minute, &excepting(slots), wants(false));
+    }
+    let expected = [(10, "except replication slot: a"), (5010, "except replication slot: b"), (5030, "except replication slot: a")];
+    assert_eq!(receiver.heard, expected.map(|(minute, text)| (minute, text.to_owned())));
+    // A night without a proof, or with a bad backup, forgets nothing.
+    receiver.look(6000, &seen(vec![failure("a", "1")]), wants(false));
+    receiver.look(7000, &excepting("b a"), wants(false));
+    assert_eq!(receiver.heard.iter().filter(|(_, text)| text.starts_with("except")).count(), 3);
+}
+
+#[test]
+fn exceptions_wait_for_a_receiver_that_is_away_and_are_not_for_heartbeats() {
+    let mut known = Known::default();
+    assert_eq!(due(&mut known, &excepting("a"), wants(false), at(0)).len(), 1);
+    // It was not taken. The next night has one more.
+    let dues = due(&mut known, &excepting("a b"), wants(false), at(1440));
+    assert_eq!(dues.iter().map(say).collect::<Vec<_>>(), ["except replication slot: a, replication slot: b"]);
+    told(&mut known, &dues[0], at(1440));
+    assert_eq!(due(&mut known, &excepting("a b"), wants(false), at(1450)), []);
+    assert_eq!(due(&mut Known::default(), &excepting("a"), wants(true), at(0)), []);
+    assert_eq!(due(&mut Known::default(), &excepting("a"), Wants::new(["failure", "bad"], false), at(0)), []);
+}
+
 #[test]
 fn a_clock_that_was_wrong_silences_nobody() {
     let mut receiver = Receiver::default();
@@ -179,7 +225,7 @@ proptest! {
                 match &due {
                     Due::Trouble { trouble, .. } => heard.push((minute, trouble.what, true)),
                     Due::Recovery { what, .. } => heard.push((minute, *what, false)),
-                    Due::Success(_) => {}
+                    Due::Success(_) | Due::Excepted { .. } => {}
                 }
             }
             known = serde_json::from_str(&serde_json::to_string(&known).unwrap()).unwrap();

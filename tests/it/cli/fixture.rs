@@ -1,7 +1,8 @@
 //! A backup made by hand: small, valid to the last byte, and the same on every machine.
 //!
 //! Its folder's name is its id and its parent's the target. Options: `rows=N` (of public.orders, 3), `proof=read|proven|bad|drill-bad|garbage|newer`,
-//! `pinned`, `format=N`, `finding=TEXT`, `warning=TEXT`, `table=NAME` (a third table of that name).
+//! `pinned`, `format=N`, `finding=TEXT`, `warning=TEXT`, `table=NAME` (a third table of that name), `empty` (no table at all), and what a proof excepts:
+//! `except=CLASS:OBJECT;…` and `unlisted=CLASS:N;…`.
 
 use kluis::manifest::{Database, Extension, File, LargeObjects, Manifest, Mover, Script, Section, Server, Table};
 use kluis::repository::{files, names, staging};
@@ -25,6 +26,9 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
     let orders: String = (1..=count).map(|number| format!("{number}\torder {number}\n")).collect();
     let mut tables = vec![("orders", orders), ("customers", "1\tada\n2\tgrace\n".to_owned())];
     tables.extend(option("table").map(|name| (name, "1\tx\n".to_owned())));
+    if options.contains(&"empty") {
+        tables.clear();
+    }
     let (finished, tables) = script(&tables);
     fs::write(path.join("shop.sql.gz"), finished.out)?;
     fs::write(path.join(names::UNITS), finished.index)?;
@@ -65,7 +69,11 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
         edit(&path.join(names::MANIFEST), "\"format\": 1", &format!("\"format\": {format}"))?;
     }
     if let Some(kind) = option("proof") {
-        fs::write(path.join(names::PROOF), proof(kind, &started.to_string(), option("finding").unwrap_or("table public.orders has 2 rows instead of 3")))?;
+        let except = excepted(option("except").unwrap_or_default(), option("unlisted").unwrap_or_default());
+        fs::write(
+            path.join(names::PROOF),
+            proof(kind, &started.to_string(), option("finding").unwrap_or("table public.orders has 2 rows instead of 3"), &except),
+        )?;
     }
     if options.contains(&"pinned") {
         fs::write(path.join(names::PINNED), "{\n  \"at\": \"2025-02-01T10:00:00Z\",\n  \"reason\": \"before the migration\"\n}\n")?;
@@ -73,7 +81,26 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
     Ok(())
 }
 
-fn proof(kind: &str, at: &str, finding: &str) -> String {
+/// The fields of a proof that say what it excepts.
+fn excepted(listed: &str, unlisted: &str) -> String {
+    let pairs = |text: &'static str, list: &str| {
+        list.split(';')
+            .filter_map(|pair| pair.split_once(':'))
+            .map(|(a, b)| text.replace("A", a).replace("B", &b.replace('"', "\\\"")))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let mut text = String::new();
+    if !listed.is_empty() {
+        text.push_str(&format!(", \"exceptions\": [{}]", pairs("{\"class\": \"A\", \"object\": \"B\"}", listed)));
+    }
+    if !unlisted.is_empty() {
+        text.push_str(&format!(", \"exceptions_unlisted\": {{{}}}", pairs("\"A\": B", unlisted)));
+    }
+    text
+}
+
+fn proof(kind: &str, at: &str, finding: &str, except: &str) -> String {
     let (rung, verdict, by) = match kind {
         "read" => ("read", "good", "verify"),
         "proven" => ("restored", "good", "drill"),
@@ -86,7 +113,7 @@ fn proof(kind: &str, at: &str, finding: &str) -> String {
     let drill = "{\"server\": \"15.4\", \"tables\": 2, \"rows\": 5, \"large_objects\": 0, \"assertions\": 0, \"restore_ms\": 1200, \"total_ms\": 4100}";
     let drill = if rung == "restored" { format!(", \"drill\": {drill}") } else { String::new() };
     format!(
-        "{{\"format\": 1, \"kluis\": \"0.1.0\", \"rung\": \"{rung}\", \"verdict\": \"{verdict}\", \"at\": \"{at}\", \"reached\": \"{at}\", \"by\": \"{by}\", \"findings\": {findings}{drill}}}\n"
+        "{{\"format\": 1, \"kluis\": \"0.1.0\", \"rung\": \"{rung}\", \"verdict\": \"{verdict}\", \"at\": \"{at}\", \"reached\": \"{at}\", \"by\": \"{by}\", \"findings\": {findings}{except}{drill}}}\n"
     )
 }
 

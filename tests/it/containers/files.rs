@@ -110,6 +110,7 @@ fn what_the_stacks_pass_on_the_program_knows() {
         "BACKUP_KEEP_MIN",
         "BACKUP_MAX_AGE",
         "BACKUP_DRILL",
+        "BACKUP_ALLOW_EMPTY",
         "BACKUP_COMPRESSION",
         "BACKUP_LOCK_WAIT",
         "BACKUP_STALL_TIMEOUT",

@@ -56,7 +56,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("ALTER TABLE t ALTER d SET DEFAULT 8", "default of column public.t d:"),
     ("ALTER TABLE t DISABLE TRIGGER fires", "trigger public.t fires: not as in the snapshot (tgenabled)"),
     ("CREATE OR REPLACE FUNCTION f(a int) RETURNS int LANGUAGE sql AS 'SELECT 2'", "function public.f(integer): not as in the snapshot (prosrc)"),
-    ("ALTER FUNCTION g() SECURITY DEFINER", "function public.g(): not as in the snapshot (prosecdef)"),
+    ("ALTER FUNCTION g() SECURITY DEFINER", "function public.g(): not as in the snapshot (prosecdef, proconfig)"),
     ("ALTER FUNCTION g() SET work_mem = '1MB'", "function public.g(): not as in the snapshot (prosecdef, proconfig)"),
     ("DROP USER MAPPING FOR ROLE SERVER srv", "user mapping of ROLE srv:"),
     ("ALTER USER MAPPING FOR PUBLIC SERVER srv OPTIONS (SET secret 'other')", "user mapping of PUBLIC srv: not as in the snapshot (umoptions)"),
@@ -72,9 +72,9 @@ const CHANGES: &[(&str, &str)] = &[
     ("ALTER TYPE mood ADD VALUE 'meh' BEFORE 'sad'", "labels of enum public.mood:"),
     ("ALTER SEQUENCE s INCREMENT 5", "sequence public.s: not as in the snapshot (seqincrement)"),
     ("ALTER SEQUENCE owned_by OWNED BY NONE", "dependency of public.owned_by"),
-    ("ALTER TABLE other SET (fillfactor = 50)", "relation public.other: not as in the snapshot (reloptions)"),
+    ("ALTER TABLE other SET (fillfactor = 50)", "relation public.other: not as in the snapshot (relreplident, reloptions)"),
     ("ALTER TABLE other REPLICA IDENTITY FULL", "relation public.other: not as in the snapshot (relreplident, reloptions)"),
-    ("ALTER TABLE other ALTER b SET STORAGE EXTERNAL", "column public.other b: not as in the snapshot (attstorage)"),
+    ("ALTER TABLE other ALTER b SET STORAGE EXTERNAL", "column public.other b: not as in the snapshot (attstattarget, attstorage)"),
     ("ALTER TABLE other ALTER b SET STATISTICS 7", "column public.other b: not as in the snapshot (attstattarget, attstorage)"),
     ("ALTER PUBLICATION pub SET (publish = 'insert')", "publication pub:"),
     ("ALTER PUBLICATION pub DROP TABLE other", "publication_rel pub public.other:"),
@@ -87,7 +87,8 @@ const CHANGES: &[(&str, &str)] = &[
     ("DROP RULE noted ON other", "rule noted public.other:"),
     ("ALTER SERVER srv OPTIONS (SET host 'elsewhere')", "foreign_server srv: not as in the snapshot (srvoptions)"),
     ("ALTER SCHEMA second OWNER TO ROLE", "schema second: not as in the snapshot (nspowner)"),
-    ("CREATE TABLE extra ()", "relation public.extra: the restored database has it"),
+    // The last by name: units know their tables by their place.
+    ("CREATE TABLE zz_extra ()", "relation public.zz_extra: the restored database has it"),
     ("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) FROM ROLE", "rights on the system's objects pg_proc pg_catalog.pg_ls_dir(text):"),
 ];
 

@@ -28,11 +28,18 @@ fn browser() -> Option<(PathBuf, PathBuf)> {
 #[test]
 fn people_can_use_the_page() {
     let Some((chromium, folder)) = browser() else { return };
-    let (many, mut one, mut empty) = (sample::many(), Sample::new(), Sample::new());
+    let (many, mut one, mut empty, mut except) = (sample::many(), Sample::new(), Sample::new(), Sample::new());
     one.year("shop-production", 5, 240_000, &[(3, "unproven"), (9, "failed"), (17, "missed"), (40, "slow"), (100, "shrunk")]);
     let running = one.running("shop-production");
     empty.unborn("aimtrack-production");
-    let servers = [("many", serve(many.site())), ("one", serve(one.site())), ("empty", serve(empty.site()))];
+    let bad = empty.target("all-bad", &[]);
+    let finding = format!("finding=not restorable by PostgreSQL's own tools: {}", "view public.a_view_with_quite_a_long_name, ".repeat(60));
+    crate::cli::fixture::make(&bad.join("20260124T030000Z"), &["proof=drill-bad", &finding]).unwrap();
+    except.year("shop-production", 5, 240_000, &[]);
+    except.except("shop-production", 25);
+    let nothing = except.target("new-shop", &[]);
+    crate::cli::fixture::make(&nothing.join(kluis::repository::names::backup_id(jiff::Timestamp::now())), &["proof=proven", "empty"]).unwrap();
+    let servers = [("many", serve(many.site())), ("one", serve(one.site())), ("empty", serve(empty.site())), ("except", serve(except.site()))];
     let pages: Vec<_> =
         servers.iter().map(|(name, server)| serde_json::json!({ "name": name, "url": format!("http://localhost:{}/", server.address().port()) })).collect();
     let shots = std::env::var("KLUIS_SHOTS").ok();
@@ -53,6 +60,6 @@ fn people_can_use_the_page() {
         said.lines().last().and_then(|line| serde_json::from_str(line).ok()).unwrap_or_else(|| panic!("{said}{}", String::from_utf8_lossy(&output.stderr)));
     let problems: Vec<&str> = result["problems"].as_array().unwrap().iter().filter_map(|problem| problem.as_str()).collect();
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
-    // Three pages, each in two languages, two schemes and two sizes.
-    assert_eq!(result["looked"], 24);
+    // Four pages, each in two languages, two schemes and two sizes.
+    assert_eq!(result["looked"], 32);
 }

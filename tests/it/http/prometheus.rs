@@ -53,6 +53,7 @@ fn every_series_is_there_from_the_start_and_again_after_a_restart() {
     let mut later = Sample::new();
     later.year("shop", 5, 240_000, &[(3, "unproven"), (9, "failed")]);
     std::fs::rename(later.root.join("shop"), &folder).unwrap();
+    sample.except("shop", 25);
     let text = metrics(&sample);
     assert_eq!(series(&before), series(&text), "no series comes or goes");
     for (series, expected) in [
@@ -68,6 +69,9 @@ fn every_series_is_there_from_the_start_and_again_after_a_restart() {
         ("kluis_backups_kept{target=\"shop\",tier=\"days\"}", 7.0),
         ("kluis_backups{target=\"shop\",standing=\"read\"}", 1.0),
         ("kluis_last_run_step_duration_seconds{target=\"shop\",step=\"dump\"}", 8.0),
+        ("kluis_proof_exceptions{target=\"shop\",class=\"invalid-index\"}", 3.0),
+        ("kluis_proof_exceptions{target=\"shop\",class=\"generated-column\"}", 2.0),
+        ("kluis_database_empty{target=\"shop\"}", 0.0),
     ] {
         assert_eq!(value(&text, series), expected, "{series}");
     }
