@@ -58,6 +58,7 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
         },
         script: Script { file: "shop.sql.gz".to_owned(), plain_bytes: finished.plain_bytes, sections: finished.sections },
         tables,
+        witnessed: Vec::new(),
         large_objects: LargeObjects { count: 0, bytes: 0, digest: "0".repeat(32) },
         files: ["shop.sql.gz", names::SCHEMA, names::GLOBALS, names::UNITS].map(file).to_vec(),
         warnings: option("warning").map(str::to_owned).into_iter().collect(),
