@@ -83,12 +83,9 @@ pub fn after_drill(old: Option<Proof>, verdict: &drill::Verdict, now: Timestamp)
     };
     let known_bad = old.as_ref().is_some_and(|old| old.verdict == Verdict::Bad);
     match verdict {
-        drill::Verdict::Proven { asserted, facts, exceptions } => Proof {
-            rung: if *asserted { Rung::Asserted } else { Rung::Restored },
-            drill: Some(facts.clone()),
-            exceptions: exceptions.clone(),
-            ..fresh
-        },
+        drill::Verdict::Proven { asserted, facts, exceptions } => {
+            Proof { rung: if *asserted { Rung::Asserted } else { Rung::Restored }, drill: Some(facts.clone()), exceptions: exceptions.clone(), ..fresh }
+        }
         drill::Verdict::Bad(findings) => Proof {
             verdict: Verdict::Bad,
             at: now,
@@ -129,7 +126,18 @@ mod tests {
     }
 
     fn proof(rung: Rung, verdict: Verdict, by: &str) -> Proof {
-        Proof { format: FORMAT, kluis: "0".into(), rung, verdict, at: at(1), reached: at(1), by: by.into(), findings: vec!["old".into()], exceptions: Vec::new(), drill: None }
+        Proof {
+            format: FORMAT,
+            kluis: "0".into(),
+            rung,
+            verdict,
+            at: at(1),
+            reached: at(1),
+            by: by.into(),
+            findings: vec!["old".into()],
+            exceptions: Vec::new(),
+            drill: None,
+        }
     }
 
     #[track_caller]
@@ -176,9 +184,21 @@ mod tests {
     #[test]
     fn a_drill_raises_lowers_and_abstains() {
         let now = Timestamp::UNIX_EPOCH;
-        let facts = crate::manifest::DrillFacts { server: "16.1".into(), tables: 1, rows: 2, large_objects: 0, assertions: 0, inventory: false, restore_ms: 1, total_ms: 2 };
-        let (proven, bad, unknown) =
-            (drill::Verdict::Proven { asserted: false, facts, exceptions: Vec::new() }, drill::Verdict::Bad(vec!["x".into()]), drill::Verdict::CannotJudge(vec!["y".into()]));
+        let facts = crate::manifest::DrillFacts {
+            server: "16.1".into(),
+            tables: 1,
+            rows: 2,
+            large_objects: 0,
+            assertions: 0,
+            inventory: false,
+            restore_ms: 1,
+            total_ms: 2,
+        };
+        let (proven, bad, unknown) = (
+            drill::Verdict::Proven { asserted: false, facts, exceptions: Vec::new() },
+            drill::Verdict::Bad(vec!["x".into()]),
+            drill::Verdict::CannotJudge(vec!["y".into()]),
+        );
         let restored = after_drill(None, &proven, now);
         assert!(restored.proven() && restored.rung == Rung::Restored);
         let still = after_drill(Some(restored.clone()), &unknown, now);

@@ -8,8 +8,8 @@ use crate::exception::{Class, Exception};
 use crate::manifest::Manifest;
 use crate::postgres::catalogue;
 use crate::postgres::connection::Connection;
-use crate::postgres::inventory::compare::{Difference, How, Owner, compare};
 use crate::postgres::inventory;
+use crate::postgres::inventory::compare::{Difference, How, Owner, compare};
 use crate::postgres::server_error::printable;
 use crate::postgres::session::Session;
 use crate::repository::files::{create_file, open_file};
@@ -47,6 +47,9 @@ pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder
     let mut out = BufWriter::new(create_file(&path)?);
     let mut session = Session::connect(restored, stop)?;
     session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
+    if let Some(money) = &manifest.money {
+        catalogue::as_archived(&mut session, &money.archive)?;
+    }
     inventory::read(&mut session, &manifest.database.encoding, |line| {
         stop.moved();
         out.write_all(line).map_err(failed)

@@ -73,7 +73,12 @@ pub fn entries(text: impl Read, mut each: impl FnMut(&Entry, &[u8])) -> std::io:
             access_method.clone_from(&line);
         } else if line.starts_with(b"COPY ") && line.ends_with(b" FROM stdin;\n") && entry.as_ref().is_some_and(|entry| entry.kind == "TABLE DATA") {
             rows = true;
-        } else if !(line.starts_with(b"\\restrict ") || line.starts_with(b"\\unrestrict ") || line.starts_with(b"-- Dumped ") || line == b"--\n" || line == b"\n") {
+        } else if !(line.starts_with(b"\\restrict ")
+            || line.starts_with(b"\\unrestrict ")
+            || line.starts_with(b"-- Dumped ")
+            || line == b"--\n"
+            || line == b"\n")
+        {
             body.extend_from_slice(&line);
         }
     }

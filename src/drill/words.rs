@@ -50,7 +50,12 @@ impl Words {
     fn new(object: (String, String), before: Option<String>, text: &[u8], finding: String) -> Words {
         // A view's definition ends with a semicolon of its own.
         let text = text.trim_ascii_end();
-        Words { object, before: before.map(|before| plain(before.as_bytes())).and_then(|text| String::from_utf8(text).ok()), text: plain(text.strip_suffix(b";").unwrap_or(text)), finding }
+        Words {
+            object,
+            before: before.map(|before| plain(before.as_bytes())).and_then(|text| String::from_utf8(text).ok()),
+            text: plain(text.strip_suffix(b";").unwrap_or(text)),
+            finding,
+        }
     }
 
     fn stand_in(&self, body: &[u8]) -> bool {

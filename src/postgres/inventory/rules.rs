@@ -50,10 +50,8 @@ const TABLESPACE: &str = "(SELECT spcname FROM pg_tablespace WHERE oid = @)";
 const SERVER: &str = "(SELECT srvname FROM pg_foreign_server WHERE oid = @)";
 const WRAPPER: &str = "(SELECT fdwname FROM pg_foreign_data_wrapper WHERE oid = @)";
 const PUBLICATION: &str = "(SELECT pubname FROM pg_publication WHERE oid = @)";
-const OPCLASS: &str =
-    "(SELECT format('%s.%I using %I', o.opcnamespace::regnamespace, o.opcname, a.amname) FROM pg_opclass o JOIN pg_am a ON a.oid = o.opcmethod WHERE o.oid = @)";
-const OPFAMILY: &str =
-    "(SELECT format('%s.%I using %I', o.opfnamespace::regnamespace, o.opfname, a.amname) FROM pg_opfamily o JOIN pg_am a ON a.oid = o.opfmethod WHERE o.oid = @)";
+const OPCLASS: &str = "(SELECT format('%s.%I using %I', o.opcnamespace::regnamespace, o.opcname, a.amname) FROM pg_opclass o JOIN pg_am a ON a.oid = o.opcmethod WHERE o.oid = @)";
+const OPFAMILY: &str = "(SELECT format('%s.%I using %I', o.opfnamespace::regnamespace, o.opfname, a.amname) FROM pg_opfamily o JOIN pg_am a ON a.oid = o.opfmethod WHERE o.oid = @)";
 const PARSER: &str = "(SELECT format('%s.%I', prsnamespace::regnamespace, prsname) FROM pg_ts_parser WHERE oid = @)";
 const TEMPLATE: &str = "(SELECT format('%s.%I', tmplnamespace::regnamespace, tmplname) FROM pg_ts_template WHERE oid = @)";
 const TYPES: &str = "(SELECT string_agg(u.x::regtype::text, ', ' ORDER BY u.n) FROM unnest(@::oid[]) WITH ORDINALITY AS u (x, n))";
@@ -253,12 +251,7 @@ pub const CATALOGUES: &[Catalogue] = &[
         "pg_attrdef c JOIN pg_class r ON r.oid = c.adrelid JOIN pg_attribute t ON t.attrelid = c.adrelid AND t.attnum = c.adnum",
         // DEFAULT NULL is no default, except where it hides a parent's: there a row of the parent's would be one too many.
         "r.oid >= 16384 AND r.relpersistence <> 't' AND pg_get_expr(c.adbin, c.adrelid) !~ '^NULL(::|$)'",
-        &[
-            ("oid", Ignore(OID)),
-            ("adrelid", Key(CLASS)),
-            ("adnum", Key("t.attname")),
-            ("adbin", Expression("pg_get_expr(c.adbin, c.adrelid)")),
-        ],
+        &[("oid", Ignore(OID)), ("adrelid", Key(CLASS)), ("adnum", Key("t.attname")), ("adbin", Expression("pg_get_expr(c.adbin, c.adrelid)"))],
     ),
     of_relation(
         "pg_attribute",
@@ -391,9 +384,7 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("reloptions", Value(OPTIONS)),
             (
                 "+toast options",
-                Value(
-                    "(SELECT string_agg(u.x, ', ' ORDER BY u.x COLLATE \"C\") FROM pg_class t, unnest(t.reloptions) AS u (x) WHERE t.oid = c.reltoastrelid)",
-                ),
+                Value("(SELECT string_agg(u.x, ', ' ORDER BY u.x COLLATE \"C\") FROM pg_class t, unnest(t.reloptions) AS u (x) WHERE t.oid = c.reltoastrelid)"),
             ),
             ("relpartbound", Expression("pg_get_expr(c.relpartbound, c.oid)")),
         ],
@@ -424,7 +415,10 @@ pub const CATALOGUES: &[Catalogue] = &[
         // A foreign key that a partition has from its parent, or that leads to a partition, comes with the parent's. A NOT NULL of a child comes
         // with its parent's too; whether the column may be null is compared there.
         rows: "c.oid >= 16384 AND coalesce(r.relpersistence, 'p') <> 't' AND NOT (c.contype = 'f' AND c.conparentid <> 0) AND NOT (c.contype = 'n' AND c.coninhcount > 0)",
-        member: ("CASE WHEN c.conrelid <> 0 THEN 'pg_class'::regclass ELSE 'pg_type'::regclass END", "CASE WHEN c.conrelid <> 0 THEN c.conrelid ELSE c.contypid END"),
+        member: (
+            "CASE WHEN c.conrelid <> 0 THEN 'pg_class'::regclass ELSE 'pg_type'::regclass END",
+            "CASE WHEN c.conrelid <> 0 THEN c.conrelid ELSE c.contypid END",
+        ),
         schema: "c.connamespace",
         columns: &[
             ("oid", Ignore(OID)),
@@ -551,7 +545,12 @@ pub const CATALOGUES: &[Catalogue] = &[
         rows: "(c.objoid >= 16384 OR (c.classoid = 'pg_namespace'::regclass AND c.objoid = (SELECT oid FROM pg_namespace WHERE nspname = 'public'))) AND NOT EXISTS (SELECT FROM pg_class r WHERE c.classoid = 'pg_class'::regclass AND r.oid = c.objoid AND r.relpersistence = 't')",
         member: ("c.classoid", "c.objoid"),
         schema: "NULL",
-        columns: &[("classoid", Key("c.classoid::regclass")), ("objoid", Key(DESCRIBED)), ("objsubid", Ignore("it is in the object's name")), ("description", Value(PLAIN))],
+        columns: &[
+            ("classoid", Key("c.classoid::regclass")),
+            ("objoid", Key(DESCRIBED)),
+            ("objsubid", Ignore("it is in the object's name")),
+            ("description", Value(PLAIN)),
+        ],
     },
     Catalogue {
         name: "pg_enum",
@@ -654,11 +653,7 @@ pub const CATALOGUES: &[Catalogue] = &[
     ),
     unwalked(
         "pg_largeobject",
-        &[
-            ("loid", Ignore("the large objects' bytes are digested")),
-            ("pageno", Ignore(PHYSICAL)),
-            ("data", Ignore("the large objects' bytes are digested")),
-        ],
+        &[("loid", Ignore("the large objects' bytes are digested")), ("pageno", Ignore(PHYSICAL)), ("data", Ignore("the large objects' bytes are digested"))],
     ),
     Catalogue {
         name: "pg_largeobject_metadata",
@@ -674,12 +669,7 @@ pub const CATALOGUES: &[Catalogue] = &[
         rows: "(c.oid >= 16384 OR c.nspname = 'public') AND c.nspname !~ '^pg_(toast|temp)'",
         member: ("pg_namespace", "c.oid"),
         schema: "c.oid",
-        columns: &[
-            ("oid", Ignore(OID)),
-            ("nspname", Key(PLAIN)),
-            ("nspowner", Value(OWNER)),
-            ("nspacl", Value(SCHEMA_RIGHTS)),
-        ],
+        columns: &[("oid", Ignore(OID)), ("nspname", Key(PLAIN)), ("nspowner", Value(OWNER)), ("nspacl", Value(SCHEMA_RIGHTS))],
     },
     simple(
         "pg_opclass",
@@ -726,13 +716,7 @@ pub const CATALOGUES: &[Catalogue] = &[
         "pg_opfamily",
         "pg_opfamily c",
         "c.opfnamespace",
-        &[
-            ("oid", Ignore(OID)),
-            ("opfmethod", Key(METHOD)),
-            ("opfname", Key(PLAIN)),
-            ("opfnamespace", Key(SCHEMA)),
-            ("opfowner", Value(OWNER)),
-        ],
+        &[("oid", Ignore(OID)), ("opfmethod", Key(METHOD)), ("opfname", Key(PLAIN)), ("opfnamespace", Key(SCHEMA)), ("opfowner", Value(OWNER))],
     ),
     unwalked("pg_parameter_acl", &[("oid", Ignore(GLOBALS)), ("parname", Ignore(GLOBALS)), ("paracl", Ignore(GLOBALS))]),
     of_relation(
@@ -821,12 +805,7 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("pubgencols", Value(PLAIN)),
         ],
     ),
-    simple(
-        "pg_publication_namespace",
-        "pg_publication_namespace c",
-        "NULL",
-        &[("oid", Ignore(OID)), ("pnpubid", Key(PUBLICATION)), ("pnnspid", Key(SCHEMA))],
-    ),
+    simple("pg_publication_namespace", "pg_publication_namespace c", "NULL", &[("oid", Ignore(OID)), ("pnpubid", Key(PUBLICATION)), ("pnnspid", Key(SCHEMA))]),
     of_relation(
         "pg_publication_rel",
         "pg_publication_rel c JOIN pg_class r ON r.oid = c.prrelid",
@@ -919,10 +898,7 @@ pub const CATALOGUES: &[Catalogue] = &[
         ],
     ),
     unwalked("pg_shdescription", &[("objoid", Ignore(GLOBALS)), ("classoid", Ignore(GLOBALS)), ("description", Ignore(GLOBALS))]),
-    unwalked(
-        "pg_shseclabel",
-        &[("objoid", Ignore(GLOBALS)), ("classoid", Ignore(GLOBALS)), ("provider", Ignore(GLOBALS)), ("label", Ignore(GLOBALS))],
-    ),
+    unwalked("pg_shseclabel", &[("objoid", Ignore(GLOBALS)), ("classoid", Ignore(GLOBALS)), ("provider", Ignore(GLOBALS)), ("label", Ignore(GLOBALS))]),
     unwalked("pg_statistic", &[("*", Ignore(STATISTICS))]),
     simple(
         "pg_statistic_ext",
@@ -986,25 +962,13 @@ pub const CATALOGUES: &[Catalogue] = &[
     ),
     unwalked(
         "pg_tablespace",
-        &[
-            ("oid", Ignore(GLOBALS)),
-            ("spcname", Ignore(GLOBALS)),
-            ("spcowner", Ignore(GLOBALS)),
-            ("spcacl", Ignore(GLOBALS)),
-            ("spcoptions", Ignore(GLOBALS)),
-        ],
+        &[("oid", Ignore(GLOBALS)), ("spcname", Ignore(GLOBALS)), ("spcowner", Ignore(GLOBALS)), ("spcacl", Ignore(GLOBALS)), ("spcoptions", Ignore(GLOBALS))],
     ),
     simple(
         "pg_transform",
         "pg_transform c",
         "NULL",
-        &[
-            ("oid", Ignore(OID)),
-            ("trftype", Key(TYPE)),
-            ("trflang", Key(LANGUAGE)),
-            ("trffromsql", Value(PROC)),
-            ("trftosql", Value(PROC)),
-        ],
+        &[("oid", Ignore(OID)), ("trftype", Key(TYPE)), ("trflang", Key(LANGUAGE)), ("trffromsql", Value(PROC)), ("trftosql", Value(PROC))],
     ),
     of_relation(
         "pg_trigger",
@@ -1043,13 +1007,7 @@ pub const CATALOGUES: &[Catalogue] = &[
         "pg_ts_config",
         "pg_ts_config c",
         "c.cfgnamespace",
-        &[
-            ("oid", Ignore(OID)),
-            ("cfgname", Key(PLAIN)),
-            ("cfgnamespace", Key(SCHEMA)),
-            ("cfgowner", Value(OWNER)),
-            ("cfgparser", Value(PARSER)),
-        ],
+        &[("oid", Ignore(OID)), ("cfgname", Key(PLAIN)), ("cfgnamespace", Key(SCHEMA)), ("cfgowner", Value(OWNER)), ("cfgparser", Value(PARSER))],
     ),
     Catalogue {
         name: "pg_ts_config_map",
@@ -1096,13 +1054,7 @@ pub const CATALOGUES: &[Catalogue] = &[
         "pg_ts_template",
         "pg_ts_template c",
         "c.tmplnamespace",
-        &[
-            ("oid", Ignore(OID)),
-            ("tmplname", Key(PLAIN)),
-            ("tmplnamespace", Key(SCHEMA)),
-            ("tmplinit", Value(PROC)),
-            ("tmpllexize", Value(PROC)),
-        ],
+        &[("oid", Ignore(OID)), ("tmplname", Key(PLAIN)), ("tmplnamespace", Key(SCHEMA)), ("tmplinit", Value(PROC)), ("tmpllexize", Value(PROC))],
     ),
     Catalogue {
         name: "pg_type",
@@ -1166,7 +1118,11 @@ pub const CATALOGUES: &[Catalogue] = &[
         rows: "c.acl <> c.original",
         member: ("c.class", "c.objid"),
         schema: "NULL",
-        columns: &[("class", Key("c.class::regclass")), ("objid", Key("(SELECT i.identity FROM pg_identify_object(c.class, c.objid, c.objsubid) AS i)")), ("acl", Value(PLAIN))],
+        columns: &[
+            ("class", Key("c.class::regclass")),
+            ("objid", Key("(SELECT i.identity FROM pg_identify_object(c.class, c.objid, c.objsubid) AS i)")),
+            ("acl", Value(PLAIN)),
+        ],
     },
 ];
 
