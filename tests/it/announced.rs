@@ -52,8 +52,10 @@ fn announced(major: u32) {
     database.sql("ALTER SUBSCRIPTION news ENABLE");
     kluis(&["backup"]).of(&database).keeping(&repo).run().warned(&[&transaction]);
     assert_eq!(left_out(&repo), [&[Exception::new(Class::Subscription, "subscription news")][..], &everywhere].concat());
-    let drilled = kluis(&["drill"]).keeping(&repo).tools(&cluster).run();
-    assert!(proof(&repo).proven() && proof(&repo).exceptions == left_out(&repo), "{drilled:#?} {:#?}", proof(&repo));
+    if [13, 18].contains(&major) {
+        let drilled = kluis(&["drill"]).keeping(&repo).tools(&cluster).run();
+        assert!(proof(&repo).proven() && proof(&repo).exceptions == left_out(&repo), "{drilled:#?} {:#?}", proof(&repo));
+    }
 
     // A role that may read all rows does not see everything.
     let (role, again) = (cluster.role("reader"), Repo::new());
@@ -76,8 +78,10 @@ fn announced(major: u32) {
     expected.sort();
     assert_eq!(left_out(&again), expected, "{ended:#?}");
     assert!(!ended.stderr.contains("pg_dump: warning") && !ended.stderr.contains("subscriptions not dumped"), "told by name, not by prose: {ended:#?}");
-    let drilled = kluis(&["drill"]).keeping(&again).tools(&cluster).run();
-    assert!(proof(&again).proven() && proof(&again).exceptions == left_out(&again), "{drilled:#?} {:#?}", proof(&again));
+    if [13, 18].contains(&major) {
+        let drilled = kluis(&["drill"]).keeping(&again).tools(&cluster).run();
+        assert!(proof(&again).proven() && proof(&again).exceptions == left_out(&again), "{drilled:#?} {:#?}", proof(&again));
+    }
     // As it is: pg_dump writes the mapping without its options, and no subscription.
     let listed = std::process::Command::new(cluster.bin().join("pg_restore")).arg("-f-").arg(again.newest().join(names::SCHEMA)).output().unwrap();
     let text = String::from_utf8_lossy(&listed.stdout);

@@ -102,8 +102,10 @@ fn settings_of_every_kind_come_back() {
         let by_hand = cluster.database_with(&format!("{}_restored", database.name), "");
         cluster.sql("postgres", own);
         assert_eq!(settings(&by_hand), before, "{major}");
-        let drilled = kluis(&["drill"]).keeping(&repo).tools(&cluster).run();
-        assert!(drilled.code == Some(0) && proof(&repo).proven(), "{major}: {drilled:#?}");
+        if [13, 18].contains(&major) {
+            let drilled = kluis(&["drill"]).keeping(&repo).tools(&cluster).run();
+            assert!(drilled.code == Some(0) && proof(&repo).proven(), "{major}: {drilled:#?}");
+        }
     }
 }
 
