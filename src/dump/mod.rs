@@ -192,10 +192,13 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
             let globals = scope.spawn(|| failing_together(stop, globals::write(&job, &facts)));
             let inventory = scope.spawn(|| {
                 let mut read = || {
+                    // A statement that fails must not end the transaction: with it the snapshot would go, which pg_dump may not have taken yet.
+                    session.execute("SAVEPOINT inventory")?;
                     catalogue::as_archived(session, &money.archive)?;
                     let reading = inventory::write(&job, session, &facts.database.encoding)?;
-                    // Where it is broken, so is its session's transaction.
-                    if matches!(reading, inventory::Reading::Done(..)) { catalogue::as_archived(session, MONETARY).map(|()| reading) } else { Ok(reading) }
+                    // The setting of before comes back with it.
+                    session.execute("ROLLBACK TO SAVEPOINT inventory")?;
+                    Ok(reading)
                 };
                 if last { Ok(None) } else { failing_together(stop, read()).map(Some) }
             });
