@@ -144,6 +144,7 @@ pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop:
     let mut session = Session::connect(connection, stop)?;
     let major = session.server_version_num() / 10_000;
     session.execute(&catalogue::settings(major))?;
+    catalogue::monetary(&mut session, manifest)?;
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
     let snapshot = session.query("SELECT pg_catalog.pg_export_snapshot()")?.single()?.to_owned();
     let standby = session.query("SELECT pg_catalog.pg_is_in_recovery()")?.single()? == "t";
@@ -171,6 +172,7 @@ pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop:
     let work = || -> Result<()> {
         let mut session = Session::connect(connection, stop)?;
         session.execute(&catalogue::settings(major))?;
+        catalogue::monetary(&mut session, manifest)?;
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         session.execute(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'"))?;
         while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {

@@ -51,6 +51,23 @@ pub struct Manifest {
     /// What the operator should know about this backup.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// What the source had, and no dump by this role holds: known when the snapshot was taken, and no fault of the backup.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_included: Vec<Exception>,
+    /// How amounts of money are written. Absent in backups of before: then all of them are written as `database.lc_monetary` has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub money: Option<Money>,
+}
+
+/// How amounts of the type `money` are written in a backup: under which `lc_monetary`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// In units: always `C`, which every machine has.
+    pub units: String,
+    /// In what pg_dump wrote: `C` as well, or the session's own setting where the connection takes no options.
+    pub archive: String,
+    /// Whether pg_dump wrote any: as rows that it moved, or as constants of the schema.
+    pub in_archive: bool,
 }
 
 /// The server that was dumped.
@@ -109,6 +126,12 @@ pub struct Database {
     pub roles: Vec<String>,
     /// The tablespaces, other than the standard ones, that something in it lies in.
     pub tablespaces: Vec<String>,
+    /// The tablespace of the database itself, unless it is the standard one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablespace: Option<String>,
+    /// The providers of the security labels on what is in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub label_providers: Vec<String>,
     /// Its own rights, settings and comment, which are in no dump of what it holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub properties: Vec<Property>,
@@ -134,14 +157,21 @@ impl Property {
 
     /// Whether it gives or takes a right.
     pub fn is_right(&self) -> bool {
-        self.before.starts_with("GRANT ") || self.before.starts_with("REVOKE ")
+        ["GRANT ", "REVOKE ", "SET SESSION AUTHORIZATION "].iter().any(|words| self.before.starts_with(words))
     }
 
-    /// What it is about, without the value of a setting.
+    /// What it is about, without the value of a setting, a comment or a label.
     pub fn label(&self) -> String {
-        let after = if self.setting { self.after.split(" TO ").next().unwrap_or_default() } else { &self.after };
-        let after = if self.before.starts_with("COMMENT ") { "" } else { after };
-        format!("{}{}", self.before.trim_end(), after)
+        let (before, after) = (self.before.trim_end(), self.after.as_str());
+        if before.starts_with("COMMENT ") || before.starts_with("SECURITY LABEL ") {
+            return before.to_owned();
+        }
+        if self.setting {
+            // In front of it may stand what gives our own session the value, and that value.
+            let before = if before.starts_with("SELECT ") { before.rsplit_once("; ").map_or("", |(_, statement)| statement) } else { before };
+            return format!("{before}{}", after.split(" TO ").next().unwrap_or_default().trim_end_matches(" FROM CURRENT"));
+        }
+        format!("{before}{after}")
     }
 }
 

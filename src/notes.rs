@@ -52,6 +52,9 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
             _ => {}
         }
     }
+    if let Some(tablespace) = &database.tablespace {
+        create.push_str(&format!(" --tablespace={}", quote(tablespace)));
+    }
     let list = |what: &str, names: &[String]| {
         if names.is_empty() {
             String::new()
@@ -68,9 +71,11 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
             "\nThe rights and settings of the database itself are in no script. `kluis restore --create` brings them back; without it, in psql:\n\n{statements}"
         )
     };
+    let mut tablespaces = database.tablespaces.clone();
+    tablespaces.extend(database.tablespace.clone().filter(|name| !database.tablespaces.contains(name)));
     let needs = [
         list("roles", &database.roles),
-        list("tablespaces", &database.tablespaces),
+        list("tablespaces", &tablespaces),
         list("extensions", &database.extensions.iter().map(|extension| format!("{} {}", extension.name, extension.version)).collect::<Vec<_>>()),
     ]
     .concat();

@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Manifest;
-use crate::postgres::catalogue::{self, Facts, Obstacle};
+use crate::postgres::catalogue::{self, Facts, Hurdle, Obstacle};
 use crate::postgres::connection::Connection;
 use crate::postgres::server_error::printable;
 use crate::postgres::session::Session;
@@ -45,7 +45,7 @@ pub fn database(connection: &Connection, places: &Places, lock_wait: Duration, s
     let obstacles = catalogue::obstacles(&mut session)?;
     let tables = catalogue::plain_tables(&mut session, facts.server.standby)?;
     if !obstacles.is_empty() {
-        return Err(refused(&facts.role, &catalogue::readable_role(&mut session)?, &obstacles, tables.len()));
+        return Err(refused(facts.server.major, &facts.role, &catalogue::readable_role(&mut session)?, &obstacles, tables.len()));
     }
     let bytes = tables.iter().map(|table| table.bytes).sum();
     Ok((facts, tools, tables.len() as u64, bytes))
@@ -84,7 +84,7 @@ pub fn check(
 }
 
 /// All that cannot be read, as one error: nothing is more annoying than to be told one table a night.
-pub fn refused(role: &str, readable: &str, obstacles: &[Obstacle], tables: usize) -> Error {
+pub fn refused(major: u32, role: &str, readable: &str, obstacles: &[Obstacle], tables: usize) -> Error {
     let what = obstacles.iter().map(|obstacle| format!("\n  {}", printable(&obstacle.what))).collect::<String>();
     let mut remedies: Vec<&str> = Vec::new();
     for obstacle in obstacles {
@@ -94,9 +94,27 @@ pub fn refused(role: &str, readable: &str, obstacles: &[Obstacle], tables: usize
     }
     let remedies = remedies.iter().map(|remedy| format!("\n  {remedy}")).collect::<String>();
     let in_its_way = if obstacles.len() == 1 { "1 obstacle is".to_owned() } else { format!("{} obstacles are", obstacles.len()) };
-    Error::new(Kind::Unreachable, format!("role '{role}' cannot read the whole database ({in_its_way} in its way; there are {tables} tables):{what}")).hinted(format!(
-        "let the owner or a superuser run:{remedies}\nor, on PostgreSQL 14 and newer: GRANT pg_read_all_data TO {readable}; (row-level security needs BYPASSRLS all the same)"
-    ))
+    let is = |hurdle: Hurdle| obstacles.iter().any(|obstacle| obstacle.hurdle == hurdle);
+    let mut hint = format!("let the owner or a superuser run:{remedies}");
+    if is(Hurdle::Relation) && major >= 14 {
+        hint.push_str(&format!(
+            "\nor, for tables and sequences: GRANT pg_read_all_data TO {readable}; (row-level security needs BYPASSRLS all the same, and it does not cover large objects)"
+        ));
+    }
+    if is(Hurdle::LargeObjects) {
+        let objects = if major >= 14 { "pg_read_all_data does not cover large objects, and a" } else { "a" };
+        hint.push_str(&format!("\n{objects} GRANT reaches only those that are there:"));
+        if major >= 18 {
+            hint.push_str(&format!(" for new ones, each owner can run ALTER DEFAULT PRIVILEGES GRANT SELECT ON LARGE OBJECTS TO {readable};"));
+        } else {
+            hint.push_str(" new ones need it again, or the owner's membership, or a superuser makes the backup;");
+        }
+        hint.push_str(&format!(
+            " or a superuser runs ALTER ROLE {readable} SET lo_compat_privileges = on; with which the role can also change every large object"
+        ));
+    }
+    Error::new(Kind::Unreachable, format!("role '{role}' cannot read the whole database ({in_its_way} in its way; there are {tables} tables):{what}"))
+        .hinted(hint)
 }
 
 /// Fails where several of our sessions would share one server process: a snapshot, a lock and `SET` would then belong to nobody.

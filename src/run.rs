@@ -137,6 +137,8 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         large_objects: dumped.large_objects,
         files: dumped.files,
         warnings: dumped.warnings,
+        not_included: dumped.not_included,
+        money: Some(dumped.money),
     };
     seal(&staging, &manifest)?;
     // The last moment at which a signal or a deadline still means "nothing was published".

@@ -10,6 +10,7 @@ use crate::postgres::catalogue;
 use crate::postgres::connection::Connection;
 use crate::postgres::inventory;
 use crate::postgres::inventory::compare::{Difference, How, Owner, compare};
+use crate::postgres::quote::quote_ident;
 use crate::postgres::server_error::printable;
 use crate::postgres::session::Session;
 use crate::repository::files::{create_file, open_file};
@@ -39,7 +40,7 @@ pub struct Findings {
 /// How many differences are named.
 const NAMED: usize = 50;
 
-/// Reads the restored database's inventory, and compares the backup's with it. `folder` takes it meanwhile.
+/// Reads the restored database's inventory, and compares the backup's with it. It waits in `folder`, which goes with the server.
 pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder: &Path, stop: &Stop) -> Result<Findings> {
     if manifest.file(names::INVENTORY).is_none() {
         return Ok(Findings::default());
@@ -49,6 +50,9 @@ pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder
     let mut out = BufWriter::new(create_file(&path)?);
     let mut session = Session::connect(restored, stop)?;
     session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
+    if let Some(money) = &manifest.money {
+        catalogue::as_archived(&mut session, &money.archive)?;
+    }
     inventory::read(&mut session, &manifest.database.encoding, |line| {
         stop.moved();
         out.write_all(line).map_err(failed)
@@ -62,7 +66,6 @@ pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder
         judge.difference(&difference);
         Ok(())
     })?;
-    let _ = std::fs::remove_file(&path);
     let mut findings = judge.findings();
     findings.compared = compared;
     Ok(findings)
@@ -176,12 +179,12 @@ impl<'m> Judge<'m> {
             ("triggers of foreign keys", How::Missing(_)) => {
                 self.except(Class::DisabledForeignKey, format!("foreign key {} of {}", keys[1], keys[0]));
             }
-            ("pg_subscription", How::Missing(_)) if self.announced("subscription") => {}
+            ("pg_subscription", How::Missing(_)) if self.announced(&format!("subscription {}", quote_ident(keys[0]))) => {}
             ("pg_subscription", How::Changed(changes)) => {
                 // pg_dump makes every subscription disabled, so that a restored one does not take the living one's rows.
                 let state = |name: &str| ["subenabled", "subtwophasestate", "subfailover"].contains(&name);
                 if changes.iter().all(|change| state(change.column)) {
-                    self.except(Class::Subscription, format!("subscription {}", keys[0]));
+                    self.except(Class::Subscription, format!("subscription {}", quote_ident(keys[0])));
                 } else {
                     self.wrong(difference);
                 }
@@ -199,10 +202,9 @@ impl<'m> Judge<'m> {
         }
     }
 
-    /// Whether the dump announced that its role could not read such a thing.
-    fn announced(&self, word: &str) -> bool {
-        let _ = word;
-        false
+    /// Whether the dump announced that its role could not read it.
+    fn announced(&self, object: &str) -> bool {
+        self.manifest.not_included.iter().any(|announced| announced.class == Class::Unreadable && announced.object == object)
     }
 }
 

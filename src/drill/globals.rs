@@ -22,10 +22,11 @@ pub fn restore(backup: &Backup, manifest: &Manifest, session: &mut Session) -> R
     let (mut statements, mut wrong) = (Statements::default(), Vec::new());
     // The tablespaces' folders are those of another machine: empty ones within the data folder take their place (allow_in_place_tablespaces,
     // which is in every minor release since 2022).
-    if !manifest.database.tablespaces.is_empty() {
+    if !manifest.database.tablespaces.is_empty() || manifest.database.tablespace.is_some() {
         session.execute("SET allow_in_place_tablespaces = on")?;
     }
-    for name in &manifest.database.tablespaces {
+    let of_the_database = manifest.database.tablespace.iter().filter(|name| !manifest.database.tablespaces.contains(name));
+    for name in manifest.database.tablespaces.iter().chain(of_the_database) {
         session.execute(&format!("CREATE TABLESPACE {} LOCATION ''", quote_ident(name)))?;
     }
     loop {

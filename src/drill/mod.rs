@@ -13,18 +13,18 @@ mod words;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
-use crate::exception::Exception;
-use crate::manifest::{DrillFacts, Manifest};
+use crate::exception::{Class, Exception};
+use crate::manifest::{DrillFacts, Manifest, Property};
 use crate::postgres::catalogue as server_catalogue;
 use crate::postgres::connection::Connection;
 use crate::postgres::properties;
-use crate::postgres::quote::quote_ident;
+use crate::postgres::quote::{quote_ident, quote_literal};
 use crate::postgres::session::Session;
 use crate::postgres::throwaway::{Locale, Memory, Options, Throwaway};
 use crate::postgres::tools::{Places, Tools, find};
 use crate::repository::files::open_file;
 use crate::repository::list::Backup;
-use crate::restore;
+use crate::restore::{self, Withheld};
 use crate::stop::Stop;
 use crate::units::format_bytes;
 use crate::{compare, verify};
@@ -78,7 +78,11 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
         Err(reasons) => return Ok(Verdict::CannotJudge(reasons)),
     };
     observer.event(&Event::Step("start a throwaway server"));
-    let (locale, scratch) = (Locale::from(&manifest.database), request.scratch);
+    let (mut locale, scratch) = (Locale::from(&manifest.database), request.scratch);
+    if let Some(money) = &manifest.money {
+        // Every session that reads what the backup holds says so itself. Only what has no way to be told depends on the server.
+        locale.monetary = if money.in_archive { money.archive.clone() } else { "C".to_owned() };
+    }
     let options = Options {
         tools: &tools,
         scratch,
@@ -257,8 +261,9 @@ fn judge(
     };
     wrong.extend(values.wrong);
     observer.event(&Event::Step("settings"));
-    restore::settle(&restore, stop, &mut restored.warnings)?;
-    wrong.extend(properties_differ(manifest, &to, &restored.warnings, stop)?);
+    restore::settle(&restore, stop, &mut restored)?;
+    let (differences, unlabelled) = properties_differ(manifest, &to, &restored.withheld, stop)?;
+    wrong.extend(differences);
     let mut passed = 0;
     if let Some(folder) = request.assertions.filter(|_| wrong.is_empty()) {
         observer.event(&Event::Step("assertions"));
@@ -282,7 +287,8 @@ fn judge(
         restore_ms,
         total_ms: begun.elapsed().as_millis() as u64,
     };
-    Ok(Verdict::Proven { asserted: passed > 0, facts, exceptions: schema.exceptions.into_iter().chain(values.exceptions).collect() })
+    let found = schema.exceptions.into_iter().chain(values.exceptions).chain(unlabelled);
+    Ok(Verdict::Proven { asserted: passed > 0, facts, exceptions: exceptions(manifest, found) })
 }
 
 /// Gives the database that PostgreSQL's own restore made another name. It is not dropped: that is refused where it has a subscription.
@@ -323,11 +329,38 @@ fn schema_differs(
     Ok(findings)
 }
 
-/// What the restored database lacks of its own rights and settings. What this machine could not give it (a warning says so) tells nothing of the backup.
-fn properties_differ(manifest: &Manifest, to: &Connection, warnings: &[String], stop: &Stop) -> Result<Vec<String>> {
-    let found = properties::of(&mut Session::connect(to, stop)?, &to.database)?;
-    let lacking = manifest.database.properties.iter().filter(|property| !found.contains(property));
-    Ok(lacking.filter(|_| warnings.is_empty()).map(|property| format!("the restored database lacks what the snapshot's had: {}", property.label())).collect())
+/// What a restore does not bring back, each named once: what was announced, and what was found.
+fn exceptions(manifest: &Manifest, found: impl Iterator<Item = Exception>) -> Vec<Exception> {
+    manifest.not_included.iter().cloned().chain(found).collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+}
+
+/// How the restored database's own rights, settings and comment differ from the manifest's, and the labels that it has not for want of their provider. What
+/// this machine lacks tells nothing of the backup.
+fn properties_differ(manifest: &Manifest, to: &Connection, withheld: &[Withheld], stop: &Stop) -> Result<(Vec<String>, Vec<Exception>)> {
+    let mut session = Session::connect(to, stop)?;
+    let found = properties::of(&mut session, &to.database)?;
+    let tablespace = session.query(&format!(
+        "SELECT nullif(spcname, 'pg_default') FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace WHERE datname = {}",
+        quote_literal(&to.database)
+    ))?;
+    let expected: Vec<Property> = manifest.database.properties.iter().map(properties::mended).collect();
+    let (mut wrong, mut unlabelled) = (Vec::new(), Vec::new());
+    if tablespace.get(0, 0) != manifest.database.tablespace.as_deref() {
+        wrong.push("the restored database is not in the tablespace that the snapshot's was in".to_owned());
+    }
+    for property in expected.iter().filter(|property| !found.contains(property)) {
+        match withheld.iter().find(|withheld| withheld.property == *property) {
+            Some(Withheld { lacking: true, .. }) => {
+                let of = |provider| Exception::new(Class::SecurityLabel, format!("database {}, of the provider {provider}", to.database));
+                unlabelled.extend(properties::label_provider(property).map(of));
+            }
+            Some(_) => wrong.push(format!("the restored database was not given what it had ({})", property.label())),
+            None => wrong.push(format!("the restored database lacks what the snapshot's had: {}", property.label())),
+        }
+    }
+    let more = found.iter().filter(|property| !expected.contains(property));
+    wrong.extend(more.map(|property| format!("the restored database has what the snapshot's had not: {}", property.label())));
+    Ok((wrong, unlabelled))
 }
 
 /// Unlogged tables have no rows on a standby, and are in such a backup by definition only.

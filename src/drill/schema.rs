@@ -33,7 +33,7 @@ pub fn script_against_archive(backup: &Backup, manifest: &Manifest, tools: &Tool
     let script = open_file(&backup.path.join(&manifest.script.file))?;
     let (mut ours, mut theirs, mut same) = (Objects::default(), Objects::default(), true);
     for name in TEXTS {
-        let (mut one, mut other) = (Text::of(part(&script, manifest, name)?), None);
+        let (mut one, mut other) = (Text::with(part(&script, manifest, name)?, own_line(manifest, name)), None);
         let damaged = |error| Error::new(Kind::Verification, format!("section '{name}' of the script is damaged")).because(error);
         ours.add(&mut one).map_err(damaged)?;
         let tool = Tool::new(tools.program("pg_restore")).arg("--file=-").arg(format!("--section={name}")).arg(backup.path.join(names::SCHEMA));
@@ -41,7 +41,7 @@ pub fn script_against_archive(backup: &Backup, manifest: &Manifest, tools: &Tool
         let read = theirs.add(other.insert(Text::of(process.stdout())));
         process.finish()?;
         read.map_err(|error| Error::new(Kind::Failed, "pg_restore's output cannot be read").because(error))?;
-        same &= other.is_some_and(|other| other.digest() == one.digest());
+        same &= other.is_some_and(|other| other.digest() == one.digest()) && one.own_is_there();
     }
     let words = manifest.server.pg_dump == tools.version;
     let mut wrong = ours.compare(&theirs, words, "the script", "schema.dump");
@@ -49,6 +49,27 @@ pub fn script_against_archive(backup: &Backup, manifest: &Manifest, tools: &Tool
         wrong.push("the script is not what pg_restore makes of 'schema.dump', in something that belongs to no object".to_owned());
     }
     Ok(wrong)
+}
+
+/// A line of our own in a section of the script, with which psql reads money as it was written (FORMAT.md, "The script").
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Own {
+    /// It comes before everything but keys.
+    First(&'static [u8]),
+    /// It comes behind everything but keys.
+    Last(&'static [u8]),
+}
+
+fn own_line(manifest: &Manifest, section: &str) -> Option<Own> {
+    const SET: &[u8] = b"SET lc_monetary = 'C';\n";
+    let money = manifest.money.as_ref()?;
+    let whole = money.in_archive && money.archive == "C";
+    match section {
+        sections::PRE_DATA if whole => Some(Own::First(SET)),
+        sections::PRE_DATA => Some(Own::Last(SET)),
+        sections::DATA if !whole => Some(Own::First(b"RESET lc_monetary;\n")),
+        _ => None,
+    }
 }
 
 /// The sections of the script that hold the schema, as readers.
@@ -80,23 +101,69 @@ pub fn dumped(manifest: &Manifest, tools: &Tools, restored: &Connection, folder:
     Ok(objects)
 }
 
-/// A text on its way, hashed but for the keys of `\restrict`, which are another each time.
+/// A text on its way, hashed but for the keys of `\restrict`, which are another each time, and for a line of our own where it belongs.
 struct Text<R> {
     lines: BufReader<R>,
     line: Vec<u8>,
     at: usize,
     hash: Xxh3,
-    /// The line before was a key: an empty line belongs to it.
+    /// The line before was a key, or our own: an empty line belongs to it.
     key: bool,
+    own: Option<Own>,
+    /// Whether our own line, where it comes first, was there; and whether anything was hashed.
+    found: bool,
+    begun: bool,
+    /// What may be our own line at the end, with what follows it.
+    held: Vec<u8>,
 }
 
 impl<R: Read> Text<R> {
     fn of(text: R) -> Self {
-        Text { lines: BufReader::with_capacity(64 << 10, text), line: Vec::new(), at: 0, hash: Xxh3::new(), key: false }
+        Text::with(text, None)
     }
 
+    fn with(text: R, own: Option<Own>) -> Self {
+        let lines = BufReader::with_capacity(64 << 10, text);
+        Text { lines, line: Vec::new(), at: 0, hash: Xxh3::new(), key: false, own, found: false, begun: false, held: Vec::new() }
+    }
+
+    /// Of what was read, to the end.
     fn digest(&self) -> u128 {
         self.hash.digest128()
+    }
+
+    /// Whether our own line, if one belongs here, stands where it belongs.
+    fn own_is_there(&self) -> bool {
+        match self.own {
+            None => true,
+            Some(Own::First(_)) => self.found,
+            Some(Own::Last(_)) => !self.held.is_empty(),
+        }
+    }
+
+    /// Hashes a line that is no key.
+    fn take(&mut self) {
+        let empty = self.line == b"\n";
+        match self.own {
+            Some(Own::First(own)) if !self.begun && self.line == own => {
+                (self.found, self.begun, self.key) = (true, true, true);
+                return;
+            }
+            Some(Own::Last(own)) if self.line == own => {
+                self.hash.update(&self.held);
+                self.held.clone_from(&self.line);
+                return;
+            }
+            Some(Own::Last(_)) if !self.held.is_empty() && (empty || self.line.is_empty()) => {
+                self.held.extend_from_slice(&self.line);
+                return;
+            }
+            _ => {}
+        }
+        self.hash.update(&self.held);
+        self.held.clear();
+        self.hash.update(&self.line);
+        self.begun |= !self.line.is_empty();
     }
 }
 
@@ -107,10 +174,11 @@ impl<R: Read> Read for Text<R> {
             self.at = 0;
             self.lines.read_until(b'\n', &mut self.line)?;
             let key = self.line.starts_with(b"\\restrict ") || self.line.starts_with(b"\\unrestrict ");
-            if !key && !(self.key && self.line == b"\n") {
-                self.hash.update(&self.line);
-            }
+            let belongs = self.key && self.line == b"\n";
             self.key = key;
+            if !key && !belongs {
+                self.take();
+            }
         }
         let length = buffer.len().min(self.line.len() - self.at);
         buffer[..length].copy_from_slice(&self.line[self.at..self.at + length]);
@@ -215,5 +283,24 @@ mod tests {
         assert_eq!(digest("a\n"), digest("\\restrict k\n\na\n\\unrestrict k\n\n"));
         assert_ne!(digest(DUMP), digest(&DUMP.replace("SET x", "SET y")));
         assert_ne!(digest("a\n\nb\n"), digest("a\nb\n"));
+    }
+
+    #[test]
+    fn our_own_line_is_passed_over_where_it_belongs_and_nowhere_else() {
+        let read = |text: &str, own| {
+            let mut text = Text::with(text.as_bytes(), Some(own));
+            std::io::copy(&mut text, &mut std::io::sink()).unwrap();
+            (text.digest(), text.own_is_there())
+        };
+        let (first, last) = (Own::First(b"S\n"), Own::Last(b"S\n"));
+        for text in ["S\n\na\nS\nb\n", "\\unrestrict k\n\nS\n\na\nS\nb\n"] {
+            assert_eq!(read(text, first), (digest("a\nS\nb\n"), true), "{text}");
+        }
+        for text in ["a\nS\n\nb\nS\n\n", "a\nS\n\nb\nS\n\n\\restrict k\n\n"] {
+            assert_eq!(read(text, last), (digest("a\nS\n\nb\n"), true), "{text}");
+        }
+        assert!(!read("a\nS\n\n", first).1 && !read("S\n\na\n", last).1 && !read("", first).1 && !read("a\n", last).1);
+        assert_ne!(read("S\n\na\nS\n\n", first).0, digest("a\n"));
+        assert_ne!(read("a\nS\n\nS\n\n", last).0, digest("a\n"));
     }
 }

@@ -30,6 +30,6 @@ pub fn write(job: &Job<'_>, facts: &Facts) -> Result<(File, Vec<String>)> {
     let written = compress_stream(&mut Squeezer::new(job.request.compression), text, &mut file, |_| ());
     // A disk that is full ends the child with SIGPIPE as well: the cause comes first.
     written.map_err(|error| job.stop.explain(Error::io("write", &job.staging.path().join(names::GLOBALS), error)))?;
-    process.finish()?;
+    warnings.extend(process.finish_told(|| ())?);
     Ok((file.finish()?, warnings))
 }

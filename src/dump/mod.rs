@@ -2,6 +2,7 @@
 //! pg_dump owns *what* a database is; this module owns *moving the rows*; `run` owns everything before and after.
 //! Invariant: every table in pg_dump's own table of contents has its rows in a unit, or in `schema.dump`, or holds none by nature; else the dump fails.
 
+mod announced;
 mod complete;
 mod globals;
 mod inventory;
@@ -11,7 +12,8 @@ mod workers;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::Observer;
-use crate::manifest::{Database, File, LargeObjects, Mover, Script, Server, Table, Witnessed};
+use crate::exception::Exception;
+use crate::manifest::{Database, File, LargeObjects, Money, Mover, Script, Server, Table, Witnessed};
 use crate::postgres::catalogue;
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
@@ -65,6 +67,10 @@ pub struct Dumped {
     pub files: Vec<File>,
     /// What the operator should know.
     pub warnings: Vec<String>,
+    /// What a restore will not bring back.
+    pub not_included: Vec<Exception>,
+    /// How amounts of money are written.
+    pub money: Money,
 }
 
 /// The writer that all workers share.
@@ -72,7 +78,7 @@ type Shared = Mutex<ScriptWriter<NewFile, NewFile>>;
 
 /// Dumps the database into the staging folder.
 pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
-    let Begun { mut snapshot, job, facts, globals, inventory, mut warnings } = begin(request, staging, stop, observer)?;
+    let Begun { mut snapshot, job, facts, globals, inventory, not_included, money, mut warnings } = begin(request, staging, stop, observer)?;
     complete::check(&job, &mut snapshot, &mut warnings)?;
 
     let name = names::script_file(&facts.database.name);
@@ -80,9 +86,19 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
     let mut writer = ScriptWriter::new(script, staging.file(names::UNITS)?);
     let mut squeezer = Squeezer::new(request.compression);
     writer.begin(section::PRE_DATA);
-    let restricted = job.section(&mut writer, &mut squeezer, "pre-data")?;
-    let key = random_key()?;
     let failed = |error| job.write_failed(&name, error);
+    // Money is read as it was written: in what pg_dump wrote only where there is any, because what a materialized view makes of money when it is filled
+    // depends on the same setting, and is the server's own matter.
+    let whole = money.in_archive && money.archive == MONETARY;
+    let as_written = format!("SET lc_monetary = '{MONETARY}';\n\n");
+    if whole {
+        writer.text(&mut squeezer, as_written.as_bytes()).map_err(failed)?;
+    }
+    let restricted = job.section(&mut writer, &mut squeezer, "pre-data", &mut warnings)?;
+    let key = random_key()?;
+    if !whole {
+        writer.text(&mut squeezer, as_written.as_bytes()).map_err(failed)?;
+    }
     if restricted {
         // While units are read psql obeys no backslash commands but the one with our key (psql, `\restrict`): rows cannot become commands
         // even when a COPY fails and psql goes on reading.
@@ -110,9 +126,15 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
         writer.begin(section::DATA);
         writer.text(&mut squeezer, release.as_bytes()).map_err(failed)?;
     }
-    job.section(&mut writer, &mut squeezer, "data")?;
+    if !whole {
+        writer.text(&mut squeezer, b"RESET lc_monetary;\n\n").map_err(failed)?;
+    }
+    warnings.extend(objects.warnings);
+    job.section(&mut writer, &mut squeezer, "data", &mut warnings)?;
     writer.begin(section::POST_DATA);
-    job.section(&mut writer, &mut squeezer, "post-data")?;
+    job.section(&mut writer, &mut squeezer, "post-data", &mut warnings)?;
+    let mut told = std::collections::BTreeSet::new();
+    warnings.retain(|warning| told.insert(warning.clone()));
     // The locks and the snapshot were held to the end of the last read: had the session died, rows might have been lost to a TRUNCATE.
     snapshot.release()?;
     let done = writer.finish(&mut squeezer).map_err(failed)?;
@@ -130,6 +152,8 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
         large_objects: objects.found,
         files: [script, File { name: names::SCHEMA.to_owned(), bytes, sha256 }, globals, index].into_iter().chain(inventory).collect(),
         warnings,
+        not_included,
+        money,
     })
 }
 
@@ -140,6 +164,8 @@ struct Begun<'a> {
     facts: catalogue::Facts,
     globals: File,
     inventory: Option<File>,
+    not_included: Vec<Exception>,
+    money: Money,
     warnings: Vec<String>,
 }
 
@@ -154,22 +180,38 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
         let mut snapshot = Snapshot::take(request.connection, request.lock_wait, stop)?;
         let tools = find(request.places, snapshot.facts.server.major)?;
         let passfile = Passfile::create(staging.path(), request.connection)?;
-        let job = Job { request, staging, stop, observer, tools, passfile };
+        // What pg_dump writes is read again under C, as our rows are. A pooler that takes no options leaves it as the session has it.
+        let in_c = catalogue::monetary_connection(request.connection, MONETARY, stop)?;
+        let archive = in_c.as_ref().map_or_else(|| snapshot.facts.database.lc_monetary.clone(), |_| MONETARY.to_owned());
+        let to = in_c.unwrap_or_else(|| request.connection.clone());
+        let job = Job { request, staging, stop, observer, tools, passfile, to };
         let mut facts = snapshot.facts.clone();
+        let (not_included, money) = (announced::not_included(&mut snapshot.session, &facts)?, announced::money(&mut snapshot, archive)?);
         facts.server.pg_dump.clone_from(&job.tools.version);
         // The schema, the roles and the inventory, side by side.
         let last = attempt == ATTEMPTS;
         let Snapshot { session, id, plain, .. } = &mut snapshot;
         let (schema, globals, inventory) = std::thread::scope(|scope| {
             let globals = scope.spawn(|| failing_together(stop, globals::write(&job, &facts)));
-            let inventory =
-                scope.spawn(|| if last { Ok(None) } else { failing_together(stop, inventory::write(&job, session, &facts.database.encoding)).map(Some) });
+            let inventory = scope.spawn(|| {
+                let mut read = || {
+                    // A statement that fails must not end the transaction: with it the snapshot would go, which pg_dump may not have taken yet.
+                    session.execute("SAVEPOINT inventory")?;
+                    catalogue::as_archived(session, &money.archive)?;
+                    let reading = inventory::write(&job, session, &facts.database.encoding)?;
+                    // The setting of before comes back with it.
+                    session.execute("ROLLBACK TO SAVEPOINT inventory")?;
+                    Ok(reading)
+                };
+                if last { Ok(None) } else { failing_together(stop, read()).map(Some) }
+            });
             let schema = failing_together(stop, job.write_schema(id, plain));
             (schema, joined(globals.join()), joined(inventory.join()))
         });
         // The one that failed first speaks; the others were stopped because of it.
-        let (schema, inventory) = first_failure(schema, inventory)?;
-        let ((), (globals, mut warnings)) = first_failure(Ok(schema), globals)?;
+        let ((schema, inventory), (globals, told)) = first_failure(first_failure(schema, inventory), globals)?;
+        let mut warnings = announced::warnings(&not_included);
+        warnings.extend(schema.into_iter().chain(told));
         let inventory = match inventory {
             Some(inventory::Reading::Done(file, state)) if inventory::still(&job, &state)? => Some(file),
             None => {
@@ -189,10 +231,13 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
                 continue;
             }
         };
-        return Ok(Begun { snapshot, job, facts, globals, inventory, warnings });
+        return Ok(Begun { snapshot, job, facts, globals, inventory, not_included, money, warnings });
     }
     unreachable!("the last attempt needs no inventory")
 }
+
+/// The `lc_monetary` of every session of ours that reads or writes rows ([`catalogue::settings`]).
+const MONETARY: &str = "C";
 
 /// What every part of a dump needs.
 struct Job<'a> {
@@ -202,12 +247,14 @@ struct Job<'a> {
     observer: &'a dyn Observer,
     tools: Tools,
     passfile: Passfile,
+    /// The database, for PostgreSQL's programs.
+    to: Connection,
 }
 
 impl Job<'_> {
     /// One of PostgreSQL's programs, connected to the database.
     fn tool(&self, name: &str) -> Tool {
-        Tool::new(self.tools.program(name)).connected(self.request.connection, &self.passfile).arg("--no-password")
+        Tool::new(self.tools.program(name)).connected(&self.to, &self.passfile).arg("--no-password")
     }
 
     /// A pg_dump that sees the snapshot.
@@ -221,13 +268,13 @@ impl Job<'_> {
         Tool::new(self.tools.program("pg_restore"))
     }
 
-    /// Writes `schema.dump`: everything but plain rows and large objects.
-    fn write_schema(&self, snapshot: &str, plain: &[catalogue::Table]) -> Result<()> {
+    /// Writes `schema.dump`: everything but plain rows and large objects. Returns what pg_dump warned of.
+    fn write_schema(&self, snapshot: &str, plain: &[catalogue::Table]) -> Result<Vec<String>> {
         let path = self.staging.path().join(names::SCHEMA);
         let exclude = plain.iter().map(|table| format!("--exclude-table-data={}", table.pattern()));
         let tool = self.pg_dump(snapshot).args(["--format=custom", "--no-blobs"]).args(exclude).arg("--file").arg(&path);
         let mut length = 0;
-        tool.start(Stdio::null(), self.stop)?.finish_watching(|| {
+        let warnings = tool.start(Stdio::null(), self.stop)?.finish_told(|| {
             let now = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
             if now != length {
                 length = now;
@@ -241,11 +288,11 @@ impl Job<'_> {
             return Err(Error::new(Kind::Storage, format!("pg_dump wrote nothing into '{}'", path.display()))
                 .hinted("the volume was full at that moment: free some space on it; earlier backups were not touched"));
         }
-        file.sync_all().map_err(|error| Error::io("sync", &path, error))
+        file.sync_all().map_err(|error| Error::io("sync", &path, error)).map(|()| warnings)
     }
 
     /// Appends one section of the archive, as SQL, to the script. Tells whether it uses `\restrict`.
-    fn section(&self, writer: &mut ScriptWriter<NewFile, NewFile>, squeezer: &mut Squeezer, name: &str) -> Result<bool> {
+    fn section(&self, writer: &mut ScriptWriter<NewFile, NewFile>, squeezer: &mut Squeezer, name: &str, warnings: &mut Vec<String>) -> Result<bool> {
         let tool = self.pg_restore().arg("--file=-").arg(format!("--section={name}")).arg(self.staging.path().join(names::SCHEMA));
         let mut process = tool.start(Stdio::piped(), self.stop)?;
         let (mut restricted, mut beginning, mut members) = (false, true, Vec::new());
@@ -258,7 +305,7 @@ impl Job<'_> {
         });
         // A disk that is full ends the child with SIGPIPE as well: the cause comes first.
         let plain = written.map_err(|error| self.write_failed("the script", error))?;
-        process.finish()?;
+        warnings.extend(process.finish_told(|| ())?);
         writer.members(&[], plain).map_err(|error| self.write_failed("the script", error))?;
         Ok(restricted)
     }

@@ -21,11 +21,13 @@ pub struct Objects {
     pub plain_bytes: u64,
     /// What the manifest says of them.
     pub found: LargeObjects,
+    /// What pg_dump warned of.
+    pub warnings: Vec<String>,
 }
 
 /// A database without large objects.
 pub fn none() -> Objects {
-    Objects { part: None, plain_bytes: 0, found: LargeObjects { count: 0, bytes: 0, digest: format!("{:032x}", 0) } }
+    Objects { part: None, plain_bytes: 0, found: LargeObjects { count: 0, bytes: 0, digest: format!("{:032x}", 0) }, warnings: Vec::new() }
 }
 
 /// Writes the large objects of the snapshot, of which there are `expected`.
@@ -44,7 +46,7 @@ pub fn write(job: &Job<'_>, snapshot: &str, expected: u64) -> Result<Objects> {
     });
     // A disk that is full ends the child with SIGPIPE as well: the cause comes first.
     let plain_bytes = written.map_err(|error| job.stop.explain(Error::io("write", &job.staging.path().join(PART), error)))?;
-    process.finish()?;
+    let warnings = process.finish_told(|| ())?;
     let found = match wrong {
         Some(why) => Err(why),
         None => reader.finish(),
@@ -54,5 +56,5 @@ pub fn write(job: &Job<'_>, snapshot: &str, expected: u64) -> Result<Objects> {
         return Err(Error::new(Kind::Failed, format!("pg_dump wrote {} large objects, and the snapshot has {expected}", found.count)));
     }
     file.finish()?;
-    Ok(Objects { part: Some(PART), plain_bytes, found: LargeObjects { count: found.count, bytes: found.bytes, digest: found.hex() } })
+    Ok(Objects { part: Some(PART), plain_bytes, found: LargeObjects { count: found.count, bytes: found.bytes, digest: found.hex() }, warnings })
 }

@@ -3,21 +3,24 @@
 //! Invariant: every query names `pg_catalog` or runs with an empty search_path, so that objects of the database cannot get in between.
 
 use crate::error::{Error, Kind, Result};
-use crate::manifest::{Database, Extension, Server, Witnessed};
+use crate::manifest::{Database, Extension, Manifest, Server, Witnessed};
+use crate::postgres::connection::Connection;
 use crate::postgres::properties;
 use crate::postgres::quote::{quote_ident, quote_literal, quote_qualified};
+use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
+use crate::stop::Stop;
 
 /// The oldest and the newest major version that are served.
 pub const MAJORS: std::ops::RangeInclusive<u32> = 13..=18;
 
 /// Settings for sessions that read or write rows: those of pg_dump (pg_dump.c, `setup_connection`), and what makes the text of
-/// rows depend on the rows alone. `lc_monetary` stays as it is, as with pg_dump: money is read back under the same setting.
+/// rows depend on the rows alone. `lc_monetary` is C, which every server has: two decimal places and a minus sign, whoever reads the rows.
 pub fn settings(major: u32) -> String {
     let mut settings = String::from(
         "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET extra_float_digits = 3; SET TimeZone = 'UTC'; SET bytea_output = hex; \
          SET synchronize_seqscans = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
-         SET max_parallel_workers_per_gather = 0; SET jit = off; SET xmloption = content;",
+         SET max_parallel_workers_per_gather = 0; SET jit = off; SET xmloption = content; SET lc_monetary = 'C';",
     );
     if major >= 14 {
         // A server process that waits for a lock notices that we are gone (runtime-config-connection).
@@ -27,6 +30,38 @@ pub fn settings(major: u32) -> String {
         settings.push_str(" SET transaction_timeout = 0;");
     }
     settings
+}
+
+/// Has the session read and write money as the rows of this backup do. Backups of before have their own source's way; where the server lacks that locale
+/// the session's own is all that is left, and the answer is false.
+pub fn monetary(session: &mut Session, manifest: &Manifest) -> Result<bool> {
+    let (None, own) = (&manifest.money, &manifest.database.lc_monetary) else { return Ok(true) };
+    if own.is_empty() {
+        session.execute("RESET lc_monetary")?;
+        return Ok(true);
+    }
+    match session.execute(&format!("SET lc_monetary = {}", quote_literal(own))) {
+        Ok(()) => Ok(true),
+        Err(error) if ServerError::of(&error).is_some() => session.execute("RESET lc_monetary").map(|()| false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Has the session write money as pg_dump does in this backup: then constants have the same words in the catalogue as in the archive.
+pub fn as_archived(session: &mut Session, archive: &str) -> Result<()> {
+    session.execute(&format!("SET lc_monetary = {}", quote_literal(archive)))
+}
+
+/// The connection with `lc_monetary` set from its first moment, for programs that open their own. None where a pooler in between takes no options, or the
+/// server lacks the locale.
+pub fn monetary_connection(connection: &Connection, locale: &str, stop: &Stop) -> Result<Option<Connection>> {
+    let own = connection.options.as_deref().unwrap_or_default();
+    // A blank or a backslash in an option has a backslash before it (postinit.c, `pg_split_opts`).
+    let escaped: String = locale.chars().flat_map(|c| (c == '\\' || c.is_whitespace()).then_some('\\').into_iter().chain([c])).collect();
+    let with = Connection { options: Some(format!("{own} -c lc_monetary={escaped}")), ..connection.clone() };
+    let tried = Session::connect(&with, stop).and_then(|mut session| Ok(session.query("SHOW lc_monetary")?.single()? == locale));
+    stop.check()?;
+    Ok(tried.is_ok_and(|taken| taken).then_some(with))
 }
 
 /// Forbids reading through views and foreign tables where the server can (CVE-2024-7348: a table that is swapped for a view in mid-dump).
@@ -82,16 +117,19 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
     };
     let query = format!(
         "SELECT pg_catalog.current_setting('server_version'), pg_catalog.pg_is_in_recovery(), pg_catalog.current_database(), pg_catalog.pg_get_userbyid(d.datdba),
-            pg_catalog.pg_database_size(d.oid), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype, pg_catalog.current_setting('lc_monetary'),
+            pg_catalog.pg_database_size(d.oid), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
+            (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'lc_monetary'),
             current_user, (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
             (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata),
             (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(extname, extversion) ORDER BY extname), '[]') FROM pg_catalog.pg_extension),
             (SELECT coalesce(pg_catalog.json_agg(rolname ORDER BY rolname), '[]') FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' AND (oid = d.datdba OR oid IN
                 (SELECT refobjid FROM pg_catalog.pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass)
-                OR oid IN (SELECT grantee FROM pg_catalog.aclexplode(d.datacl)) OR oid IN (SELECT setrole FROM pg_catalog.pg_db_role_setting WHERE setdatabase = d.oid))),
+                OR oid IN (SELECT pg_catalog.unnest(ARRAY[grantor, grantee]) FROM pg_catalog.aclexplode(d.datacl)) OR oid IN (SELECT setrole FROM pg_catalog.pg_db_role_setting WHERE setdatabase = d.oid))),
             (SELECT coalesce(pg_catalog.json_agg(DISTINCT spcname ORDER BY spcname), '[]') FROM pg_catalog.pg_tablespace t JOIN pg_catalog.pg_class c ON c.reltablespace = t.oid WHERE spcname !~ '^pg_'),
             pg_catalog.pg_get_userbyid(10), {provider},
-            (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'bytea_output')
+            (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'bytea_output'),
+            (SELECT spcname FROM pg_catalog.pg_tablespace t WHERE t.oid = d.dattablespace AND spcname <> 'pg_default'),
+            (SELECT coalesce(pg_catalog.json_agg(DISTINCT provider ORDER BY provider), '[]') FROM pg_catalog.pg_seclabel)
          FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()"
     );
     let rows = session.query(&query)?;
@@ -130,6 +168,8 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
             extensions: extensions.into_iter().map(|(name, version)| Extension { name, version }).collect(),
             roles: list(row, 14)?,
             tablespaces: list(row, 15)?,
+            tablespace: text(22),
+            label_providers: list(row, 23)?,
             properties,
         },
         role: cell(row, 9)?.to_owned(),
@@ -331,9 +371,22 @@ pub fn kinds(session: &mut Session, oids: &[u32]) -> Result<Vec<(u32, String, St
     rows.iter().map(|row| Ok((number(row, 0)?, cell(row, 1)?.to_owned(), cell(row, 2)?.to_owned()))).collect()
 }
 
+/// What kind of thing is in the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hurdle {
+    /// A right on a relation or a schema: pg_read_all_data has it, from 14 on.
+    Relation,
+    /// Row-level security: only BYPASSRLS helps.
+    RowSecurity,
+    /// A right on large objects: up to 18, nothing that is granted once gives it for all of them.
+    LargeObjects,
+}
+
 /// Something that the role may not read, with the statement that would allow it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Obstacle {
+    /// Its kind.
+    pub hurdle: Hurdle,
     /// What cannot be read, and why.
     pub what: String,
     /// The statement, to be run by the owner or a superuser. Kluis never runs it.
@@ -355,26 +408,55 @@ pub fn obstacles(session: &mut Session) -> Result<Vec<Obstacle>> {
         let (schema, name) = (cell(&row, 0)?, cell(&row, 1)?);
         let qualified = format!("{schema}.{name}");
         if cell(&row, 3)? != "t" {
-            let obstacle = Obstacle { what: format!("schema {schema}: no USAGE"), remedy: format!("GRANT USAGE ON SCHEMA {schema} TO {role};") };
+            let obstacle =
+                Obstacle { hurdle: Hurdle::Relation, what: format!("schema {schema}: no USAGE"), remedy: format!("GRANT USAGE ON SCHEMA {schema} TO {role};") };
             if !found.contains(&obstacle) {
                 found.push(obstacle);
             }
         }
         if cell(&row, 4)? != "t" {
             let (what, object) = if cell(&row, 2)? == "S" { ("sequence", "SEQUENCE ") } else { ("table", "") };
-            found.push(Obstacle { what: format!("{what} {qualified}: no SELECT"), remedy: format!("GRANT SELECT ON {object}{qualified} TO {role};") });
+            found.push(Obstacle {
+                hurdle: Hurdle::Relation,
+                what: format!("{what} {qualified}: no SELECT"),
+                remedy: format!("GRANT SELECT ON {object}{qualified} TO {role};"),
+            });
         }
         if cell(&row, 5)? == "t" {
-            found.push(Obstacle { what: format!("table {qualified}: row-level security would hide rows"), remedy: format!("ALTER ROLE {role} BYPASSRLS;") });
+            found.push(Obstacle {
+                hurdle: Hurdle::RowSecurity,
+                what: format!("table {qualified}: row-level security would hide rows"),
+                remedy: format!("ALTER ROLE {role} BYPASSRLS;"),
+            });
         }
     }
-    let objects = "SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m WHERE NOT pg_catalog.pg_has_role(m.lomowner, 'USAGE') AND NOT EXISTS
-        (SELECT FROM pg_catalog.aclexplode(m.lomacl) a WHERE a.privilege_type = 'SELECT' AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE'))) ORDER BY 1";
-    for row in session.query(objects)?.rows {
-        let oid = cell(&row, 0)?;
-        found.push(Obstacle { what: format!("large object {oid}: no SELECT"), remedy: format!("GRANT SELECT ON LARGE OBJECT {oid} TO {role};") });
-    }
+    found.extend(large_objects_in_the_way(session, &role)?);
     Ok(found)
+}
+
+/// The large objects that the role may not read, as one obstacle. With `lo_compat_privileges` nobody needs a right (inv_api.c, `inv_open`).
+fn large_objects_in_the_way(session: &mut Session, role: &str) -> Result<Option<Obstacle>> {
+    const NAMED: usize = 5;
+    let query = "SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m WHERE pg_catalog.current_setting('lo_compat_privileges') <> 'on'
+        AND NOT pg_catalog.pg_has_role(m.lomowner, 'USAGE') AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) a
+            WHERE a.privilege_type = 'SELECT' AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE'))) ORDER BY 1";
+    let rows = session.query(query)?.rows;
+    let oids = rows.iter().take(NAMED).map(|row| cell(row, 0)).collect::<Result<Vec<_>>>()?;
+    let (what, remedy) = match oids.as_slice() {
+        [] => return Ok(None),
+        [oid] => (format!("large object {oid}: no SELECT"), format!("GRANT SELECT ON LARGE OBJECT {oid} TO {role};")),
+        _ => {
+            let more = if rows.len() > NAMED { ", …" } else { "" };
+            let grant = quote_literal(&format!("GRANT SELECT ON LARGE OBJECT %s TO {}", role.replace('%', "%%")));
+            // One line, to be copied as it stands; a tag that no name of a role can close.
+            let tag = (0..).map(|n| format!("$k{n}$")).find(|tag| !role.contains(tag.as_str())).expect("there is no end of tags");
+            (
+                format!("{} large objects ({}{more}): no SELECT", rows.len(), oids.join(", ")),
+                format!("DO {tag} DECLARE o oid; BEGIN FOR o IN SELECT oid FROM pg_largeobject_metadata LOOP EXECUTE format({grant}, o); END LOOP; END {tag};"),
+            )
+        }
+    };
+    Ok(Some(Obstacle { hurdle: Hurdle::LargeObjects, what, remedy }))
 }
 
 /// The role that we are, quoted only where that is needed.

@@ -3,6 +3,7 @@
 //! Invariant: no secret is in an argument or in the environment; end of stream is not success, the exit status is.
 
 mod passfile;
+mod warnings;
 
 pub use passfile::Passfile;
 
@@ -263,7 +264,12 @@ impl Process {
     }
 
     /// As `finish`, calling `look` now and then, so that the caller can see whether something moves.
-    pub fn finish_watching(mut self, mut look: impl FnMut()) -> Result<()> {
+    pub fn finish_watching(self, look: impl FnMut()) -> Result<()> {
+        self.finish_told(look).map(drop)
+    }
+
+    /// As `finish_watching`. Returns what the tool warned of, cut down as its errors are.
+    pub fn finish_told(mut self, mut look: impl FnMut()) -> Result<Vec<String>> {
         let mut asked_to_stop: Option<Instant> = None;
         let mut pause = Duration::from_millis(1);
         let status = loop {
@@ -282,7 +288,7 @@ impl Process {
         self.ended = true;
         let stderr = self.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         self.stop.check()?;
-        if status.success() { Ok(()) } else { Err(failure(&self.name, status, &stderr)) }
+        if status.success() { Ok(warnings::of(&self.name, &stderr)) } else { Err(failure(&self.name, status, &stderr)) }
     }
 }
 

@@ -33,7 +33,10 @@ pub fn judge(code: &str) -> (Kind, Option<&'static str>) {
         }
         "57014" => (Kind::TimedOut, Some("statement_timeout of the role or database ended the statement, or somebody cancelled it")),
         "25P03" | "25P04" | "57P05" => (Kind::TimedOut, Some("a timeout set for the role or database ended the session: set it to 0 for the backup's role")),
-        "42501" => (Kind::Failed, Some("the role may not do this: GRANT it the right, or use a role that is a member of pg_read_all_data")),
+        "42501" => (
+            Kind::Failed,
+            Some("the role may not do this: GRANT it the right, or use a role that is a member of pg_read_all_data (which covers no large objects)"),
+        ),
         "53100" => (Kind::Failed, Some("the disk of the database server is full: free some space there")),
         "53200" => (Kind::Failed, Some("the database server is out of memory")),
         "54000" | "54001" => (Kind::Failed, Some("a limit of the database server was reached: look at its log")),

@@ -62,7 +62,7 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, ke
                 Task::Build { build, serial: enough_else } => {
                     // pg_restore has a session of its own.
                     session = None;
-                    job.apply_entries(serial.filter(|_| enough_else).unwrap_or(job.request.to), "build", &build.entries, 1)?;
+                    job.apply_entries(serial.filter(|_| enough_else).unwrap_or(&job.to), "build", &build.entries, 1)?;
                     queue.built(&build);
                 }
                 Task::Key(key) => {
@@ -73,7 +73,7 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, ke
                         return Err(verify::failure(&job.request.backup.id, &wrong));
                     }
                     session = None;
-                    job.apply_entries(job.request.to, "key", &[key.entry], 1)?;
+                    job.apply_entries(&job.to, "key", &[key.entry], 1)?;
                     queue.checked(&key);
                 }
             }
@@ -139,6 +139,7 @@ pub fn difference(table: &Table, found: &Digest) -> Option<String> {
 pub fn connect(job: &Job<'_>) -> Result<Session> {
     let mut session = Session::connect(job.request.to, job.stop)?;
     session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
+    catalogue::monetary(&mut session, job.manifest)?;
     session.execute(&format!("SET lock_timeout = {}; SET synchronous_commit = off", job.request.lock_wait.as_millis()))?;
     Ok(session)
 }

@@ -11,10 +11,11 @@ mod tables;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
-use crate::manifest::{LargeObjects, Manifest, Mover};
+use crate::manifest::{LargeObjects, Manifest, Mover, Property};
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
 use crate::postgres::contents::Entry;
+use crate::postgres::session::Session;
 use crate::postgres::tools::{Places, Tools, find};
 use crate::postgres::{catalogue, contents};
 use crate::repository::files::open_file;
@@ -75,8 +76,19 @@ pub struct Restored {
     pub bytes: u64,
     /// Large objects loaded.
     pub large_objects: u64,
+    /// Properties of the database that it was not given; each is among the warnings as well.
+    pub withheld: Vec<Withheld>,
     /// What the operator should know.
     pub warnings: Vec<String>,
+}
+
+/// A property that the restored database was not given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Withheld {
+    /// The property.
+    pub property: Property,
+    /// Whether the server lacks what it needs: a role, a locale, a label's provider. Else it was refused.
+    pub lacking: bool,
 }
 
 /// What every part of a restore needs.
@@ -85,6 +97,8 @@ struct Job<'a> {
     manifest: &'a Manifest,
     tools: Tools,
     passfile: Passfile,
+    /// The target for pg_restore, whose sessions read money as pg_dump wrote it.
+    to: Connection,
     stop: &'a Stop,
     observer: &'a dyn Observer,
 }
@@ -108,22 +122,24 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
     // The programs of the target's major: they know its syntax. An archive of an older major they read as well.
     let tools = find(request.places, target.session.server_version_num() / 10_000)?;
     let passfile = Passfile::create(request.scratch, request.to)?;
-    let job = Job { request, manifest, tools, passfile, stop, observer };
+    let mut job = Job { request, manifest, tools, passfile, to: request.to.clone(), stop, observer };
     if request.tables.is_empty() {
-        let properties = place::make_room(&job, target, &mut restored.warnings)?;
+        let properties = place::make_room(&job, target, &mut restored)?;
+        restored.warnings.extend(job.read_money()?);
         job.everything(&units, &mut restored)?;
         if request.settings {
-            place::settle(request, stop, &properties, &mut restored.warnings)?;
+            place::settle(request, stop, &properties, &mut restored)?;
         }
     } else {
+        restored.warnings.extend(job.read_money()?);
         tables::restore(&job, target.session, &chosen, &units, &mut restored)?;
     }
     Ok(restored)
 }
 
 /// Gives a database that [`restore`] made without them the settings of the backup's.
-pub fn settle(request: &Request<'_>, stop: &Stop, warnings: &mut Vec<String>) -> Result<()> {
-    place::settle(request, stop, &request.backup.understood()?.database.properties, warnings)
+pub fn settle(request: &Request<'_>, stop: &Stop, restored: &mut Restored) -> Result<()> {
+    place::settle(request, stop, &place::of_the_backup(request.backup.understood()?), restored)
 }
 
 /// What PostgreSQL's own restore could not bring back.
@@ -139,13 +155,14 @@ pub struct NotRestored {
 /// own order, going on after errors.
 pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Vec<NotRestored>> {
     let manifest = request.backup.understood()?;
-    let mut warnings = Vec::new();
-    let target = place::check(request, manifest, stop, &mut warnings)?;
+    let mut restored = Restored::default();
+    let target = place::check(request, manifest, stop, &mut restored.warnings)?;
     let tools = find(request.places, target.session.server_version_num() / 10_000)?;
     let passfile = Passfile::create(request.scratch, request.to)?;
-    let job = Job { request, manifest, tools, passfile, stop, observer };
-    place::make_room(&job, target, &mut warnings)?;
-    let failed = job.pg_restore_going_on(request.to).arg(job.archive()).run_on(stop)?;
+    let mut job = Job { request, manifest, tools, passfile, to: request.to.clone(), stop, observer };
+    place::make_room(&job, target, &mut restored)?;
+    job.read_money()?;
+    let failed = job.pg_restore_going_on(&job.to).arg(job.archive()).run_on(stop)?;
     if failed.is_empty() {
         return Ok(Vec::new());
     }
@@ -154,6 +171,30 @@ pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
 }
 
 impl Job<'_> {
+    /// Has pg_restore's sessions read money as it stands in the archive, where any does. Returns what to tell where that cannot be.
+    fn read_money(&mut self) -> Result<Option<String>> {
+        let (own, what) = match &self.manifest.money {
+            Some(money) if money.in_archive => (&money.archive, "constants of money in the schema may be read wrongly"),
+            Some(_) => return Ok(None),
+            // Nobody looked whether there is any.
+            None => (&self.manifest.database.lc_monetary, "amounts of money, if there are any, may be read wrongly"),
+        };
+        if own.is_empty() {
+            return Ok(None);
+        }
+        if let Some(to) = catalogue::monetary_connection(&self.to, own, self.stop)? {
+            self.to = to;
+            return Ok(None);
+        }
+        let mut session = Session::connect(&self.to, self.stop)?;
+        let same = session.query("SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'lc_monetary'")?.single()? == own;
+        let told = format!(
+            "{what}: they are written as lc_monetary = '{}' has it, and the sessions could not be given that; restore over a direct connection to a server that has this locale",
+            own.escape_debug()
+        );
+        Ok((!same).then_some(told))
+    }
+
     fn everything(&self, units: &[Unit], restored: &mut Restored) -> Result<()> {
         let (request, manifest) = (self.request, self.manifest);
         self.observer.event(&Event::Step("pre-data"));
@@ -190,12 +231,10 @@ impl Job<'_> {
         if self.request.jobs == 1 {
             return Ok(None);
         }
-        let own = self.request.to.options.as_deref().unwrap_or_default();
-        let connection = Connection {
-            options: Some(format!("{own} -c max_parallel_maintenance_workers=0 -c max_parallel_workers_per_gather=0")),
-            ..self.request.to.clone()
-        };
-        let tried = crate::postgres::session::Session::connect(&connection, self.stop);
+        let own = self.to.options.as_deref().unwrap_or_default();
+        let connection =
+            Connection { options: Some(format!("{own} -c max_parallel_maintenance_workers=0 -c max_parallel_workers_per_gather=0")), ..self.to.clone() };
+        let tried = Session::connect(&connection, self.stop);
         self.stop.check()?;
         Ok(tried.ok().map(|_| connection))
     }
@@ -223,7 +262,7 @@ impl Job<'_> {
     /// early keys that were not.
     fn rest(&self, order: &Order, left: &[Key], serial: Option<&Connection>) -> Result<()> {
         let jobs = self.request.jobs;
-        let to = self.request.to;
+        let to = &self.to;
         self.apply_entries(to, "rest", &order.rest, jobs)?;
         let all_keys: Vec<u32> = order.keys.iter().copied().chain(left.iter().map(|key| key.entry)).collect();
         // Keys of large tables follow each other, as they lock them: they are what is waited for, and processes beside a view's own would only be in their way.
@@ -255,8 +294,9 @@ impl Job<'_> {
         if tables.is_empty() || self.request.no_check {
             return Ok(());
         }
-        let mut session = crate::postgres::session::Session::connect(self.request.to, self.stop)?;
+        let mut session = Session::connect(self.request.to, self.stop)?;
         session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
+        catalogue::monetary(&mut session, self.manifest)?;
         let mut wrong = Vec::new();
         for index in tables {
             let table = &self.manifest.tables[*index];
@@ -287,7 +327,7 @@ impl Job<'_> {
 
     /// pg_restore into the target. The first error ends it: a restore that went on after one is no restore.
     fn pg_restore(&self) -> Tool {
-        self.pg_restore_into(self.request.to)
+        self.pg_restore_into(&self.to)
     }
 
     fn pg_restore_into(&self, to: &Connection) -> Tool {

@@ -2,12 +2,13 @@
 //! It owns "new or empty unless --clean", "--yes over the source", versions, roles and extensions; it leaves loading to its siblings.
 //! Invariant: `check` changes nothing; `make_room` is called only after it found everything right.
 
-use super::{Job, Request};
+use super::{Job, Request, Restored, Withheld};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Property};
 use crate::postgres::catalogue;
 use crate::postgres::properties;
 use crate::postgres::quote::{quote_ident, quote_literal};
+use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
 use crate::stop::Stop;
 
@@ -19,6 +20,8 @@ pub struct Target {
     properties: Option<Vec<Property>>,
     /// Its owner, where it is there and is dropped first.
     owner: Option<String>,
+    /// Its tablespace, where that is not the standard one.
+    tablespace: Option<String>,
 }
 
 /// The databases that are there on every server as a rule.
@@ -36,12 +39,13 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
                     .hinted("leave out --create to restore into it if it is empty, or choose another name"));
             }
             (true, false, _) => return Err(Error::new(Kind::Unreachable, format!("there is no database '{name}'")).hinted("--create makes it")),
-            (true, true, _) => Target { session, properties: Some(manifest.database.properties.clone()), owner: None },
-            (false, _, true) => Target { session, properties: None, owner: None },
+            (true, true, _) => Target { session, properties: Some(of_the_backup(manifest)), owner: None, tablespace: manifest.database.tablespace.clone() },
+            (false, true, true) => Target { session, properties: Some(of_the_backup(manifest)), owner: None, tablespace: manifest.database.tablespace.clone() },
+            (false, false, true) => Target { session, properties: None, owner: None, tablespace: None },
             (false, false, false) => unreachable!("one of the two was said"),
         }
     } else {
-        Target { session: Session::connect(request.to, stop)?, properties: None, owner: None }
+        Target { session: Session::connect(request.to, stop)?, properties: None, owner: None, tablespace: None }
     };
     let major = target.session.server_version_num() / 10_000;
     if major < manifest.server.major {
@@ -55,6 +59,7 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
     if request.no_owner && request.no_privileges {
         database.roles.clear();
     }
+    database.tablespaces.extend(target.tablespace.clone().filter(|name| !manifest.database.tablespaces.contains(name)));
     let missing = catalogue::missing(&mut target.session, &database)?;
     if !missing.is_empty() {
         return Err(Error::new(Kind::Unreachable, format!("the server lacks what the backup needs: {}", missing.join(", "))).hinted(
@@ -67,8 +72,12 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
     }
     if target.properties.is_none() && request.clean && request.tables.is_empty() {
         target.properties = Some(properties::of(&mut target.session, name)?);
-        let owner = format!("SELECT pg_catalog.pg_get_userbyid(datdba) FROM pg_catalog.pg_database WHERE datname = {}", quote_literal(name));
-        target.owner = Some(target.session.query(&owner)?.single()?.to_owned());
+        let owner = format!(
+            "SELECT pg_catalog.pg_get_userbyid(datdba), nullif(spcname, 'pg_default') FROM pg_catalog.pg_database d JOIN pg_catalog.pg_tablespace t ON t.oid = d.dattablespace WHERE datname = {}",
+            quote_literal(name)
+        );
+        let rows = target.session.query(&owner)?;
+        (target.owner, target.tablespace) = (Some(rows.single()?.to_owned()), rows.get(0, 1).map(str::to_owned));
     } else if !request.create && request.tables.is_empty() {
         empty(&mut target.session, name)?;
         let rows = target
@@ -82,12 +91,12 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
 }
 
 /// Drops and creates the database where that was asked for. Returns the properties of a database that was made.
-pub fn make_room(job: &Job<'_>, mut target: Target, warnings: &mut Vec<String>) -> Result<Vec<Property>> {
+pub fn make_room(job: &Job<'_>, mut target: Target, restored: &mut Restored) -> Result<Vec<Property>> {
     let Some(properties) = target.properties.take() else { return Ok(Vec::new()) };
     let (request, database) = (job.request, &job.manifest.database);
     let name = quote_ident(&request.to.database);
     if request.clean {
-        target.session.execute(&format!("DROP DATABASE IF EXISTS {name}")).map_err(|error| {
+        drop_database(&mut target.session, &request.to.database).map_err(|error| {
             error
                 .context(format!("cannot drop database {name}"))
                 .hinted("end the sessions that use it (stop the application), and own it or be a superuser; nothing was changed")
@@ -117,15 +126,38 @@ pub fn make_room(job: &Job<'_>, mut target: Target, warnings: &mut Vec<String>) 
         None if !request.no_owner => create.push_str(&format!(" OWNER {}", quote_ident(&database.owner))),
         None => {}
     }
+    if let Some(tablespace) = &target.tablespace {
+        create.push_str(&format!(" TABLESPACE {}", quote_ident(tablespace)));
+    }
     target.session.execute(&create).map_err(|error| {
         error
             .context(format!("cannot create database {name}"))
             .hinted("the role needs CREATEDB, and the server the backup's locale; a database that exists and is empty can be restored into without --create")
     })?;
     for property in wanted(request, &properties, false) {
-        give(&mut target.session, request, property, warnings)?;
+        give(&mut target.session, request, property, restored)?;
     }
     Ok(properties)
+}
+
+/// The backup's properties, as they are written today.
+pub fn of_the_backup(manifest: &Manifest) -> Vec<Property> {
+    manifest.database.properties.iter().map(properties::mended).collect()
+}
+
+/// Drops the database if it is there, also where it is a template. A failure leaves it as it was.
+fn drop_database(session: &mut Session, database: &str) -> Result<()> {
+    let name = quote_ident(database);
+    let is_template = format!("SELECT datname FROM pg_catalog.pg_database WHERE datistemplate AND datname = {}", quote_literal(database));
+    let template = !session.query(&is_template)?.is_empty();
+    if template {
+        session.execute(&format!("ALTER DATABASE {name} IS_TEMPLATE false"))?;
+    }
+    let dropped = session.execute(&format!("DROP DATABASE IF EXISTS {name}"));
+    if template && dropped.is_err() {
+        session.execute(&format!("ALTER DATABASE {name} IS_TEMPLATE true"))?;
+    }
+    dropped
 }
 
 fn neighbour(request: &Request<'_>, stop: &Stop) -> Result<Session> {
@@ -161,22 +193,60 @@ fn wanted<'p>(request: &Request<'_>, properties: &'p [Property], setting: bool) 
 }
 
 /// Gives the database its settings: after everything else, because a time limit or `default_transaction_read_only` would get into the restore's way.
-pub fn settle(request: &Request<'_>, stop: &Stop, properties: &[Property], warnings: &mut Vec<String>) -> Result<()> {
+pub fn settle(request: &Request<'_>, stop: &Stop, properties: &[Property], restored: &mut Restored) -> Result<()> {
     let mut settings = wanted(request, properties, true).peekable();
     if settings.peek().is_none() {
         return Ok(());
     }
     let mut session = Session::connect(request.to, stop)?;
-    settings.try_for_each(|property| give(&mut session, request, property, warnings))
+    settings.try_for_each(|property| give(&mut session, request, property, restored))
 }
 
 /// Gives the database a property. The rows matter more than a right that this role or this server cannot give: that is a warning.
-fn give(session: &mut Session, request: &Request<'_>, property: &Property, warnings: &mut Vec<String>) -> Result<()> {
-    if let Err(error) = session.execute(&property.statement(&quote_ident(&request.to.database))) {
-        if matches!(error.kind(), Kind::Interrupted | Kind::TimedOut) {
-            return Err(error);
-        }
-        warnings.push(format!("the database was not given what it had ({}): {}", property.label(), error.chain()));
+fn give(session: &mut Session, request: &Request<'_>, property: &Property, restored: &mut Restored) -> Result<()> {
+    let Err(error) = session.execute(&property.statement(&quote_ident(&request.to.database))) else { return Ok(()) };
+    if matches!(error.kind(), Kind::Interrupted | Kind::TimedOut) {
+        return Err(error);
     }
+    let Some(refusal) = ServerError::of(&error) else { return Err(error) };
+    let lacking = lacks(property, &refusal.sqlstate);
+    restored.warnings.push(format!("the database was not given what it had ({}): {}", property.label(), error.chain()));
+    restored.withheld.push(Withheld { property: property.clone(), lacking });
     Ok(())
+}
+
+/// Whether the server lacks what the property needs, by the code of its refusal (manual, appendix A). A value that it does not take says so of settings that
+/// name what a machine has or has not: a locale, a time zone, a label's provider.
+fn lacks(property: &Property, sqlstate: &str) -> bool {
+    match sqlstate {
+        // What is named is not there; not built in; a file of the installation.
+        "42704" | "0A000" => true,
+        "22023" => {
+            let of_the_machine = [" SET lc_", " SET \"TimeZone\"", " SET timezone", " SET log_timezone"];
+            properties::label_provider(property).is_some() || of_the_machine.iter().any(|words| property.after.starts_with(words))
+        }
+        _ => sqlstate.starts_with("58"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_machine_lacks_and_what_is_refused() {
+        let set = |after: &str| Property { before: "ALTER DATABASE ".to_owned(), after: after.to_owned(), setting: true };
+        let label = Property { before: "SECURITY LABEL FOR x ON DATABASE ".to_owned(), after: " IS 'y'".to_owned(), setting: false };
+        for (property, sqlstate, lacking) in [
+            (set(" SET lc_messages TO 'xx'"), "22023", true),
+            (set(" SET \"TimeZone\" TO 'Mars/North'"), "22023", true),
+            (label, "22023", true),
+            (set(" SET rds.odd TO 'x'"), "42704", true),
+            (set(" SET work_mem TO 'odd'"), "22023", false),
+            (set(" SET work_mem TO"), "42601", false),
+            (set(" SET role TO 'x'"), "42501", false),
+        ] {
+            assert_eq!(lacks(&property, sqlstate), lacking, "{property:?}");
+        }
+    }
 }

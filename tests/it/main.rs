@@ -3,6 +3,7 @@
 // Skips are told on stderr; the watcher of the servers outlives us on purpose.
 #![allow(clippy::print_stderr, clippy::unit_arg, clippy::zombie_processes)]
 
+mod announced;
 mod bad_days;
 mod cli;
 mod containers;
@@ -17,7 +18,9 @@ mod input;
 mod inventory;
 mod layers;
 mod malformed;
+mod money;
 mod notify;
+mod properties;
 mod restore;
 mod schedule;
 mod schedule_oracle;

@@ -131,7 +131,7 @@ fn create_clean_and_yes() {
 
     assert_eq!(own(&new), own(&database), "its own rights, settings and comment came along");
     let notes = std::fs::read_to_string(repo.newest().join("RESTORE.md")).unwrap();
-    assert!(notes.contains("IN DATABASE \"Shop \"\"1\"\"") && notes.contains("_restored\" SET search_path TO \"$user\", other, public;"), "{notes}");
+    assert!(notes.contains("IN DATABASE \"Shop \"\"1\"\"") && notes.contains("_restored\" SET search_path TO '$user', 'other', 'public';"), "{notes}");
 
     // Over another database --clean is enough; over the source it takes --yes.
     new.sql("CREATE TABLE of_no_value (id int)");

@@ -52,7 +52,7 @@ fn rights(sheet: &mut Sheet<'_>, session: &mut Session, facts: &Facts) -> Result
         Err(error) => return sheet.problem("rights", &error),
     };
     if !obstacles.is_empty() {
-        return sheet.problem("rights", &refused(&facts.role, &readable, &obstacles, tables.len()));
+        return sheet.problem("rights", &refused(facts.server.major, &facts.role, &readable, &obstacles, tables.len()));
     }
     let superuser = if facts.superuser { ", being a superuser" } else { "" };
     sheet.ok("rights", format!("role '{}' can read everything: {}{superuser}", facts.role, count(tables.len() as u64, "table")))

@@ -243,7 +243,10 @@ impl Cluster {
     /// A role that may log in, with [`PASSWORD`], which it is asked for.
     pub fn role(&self, name: &str) -> String {
         let name = unique(name);
-        self.sql("postgres", &format!("CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'; GRANT {WITH_PASSWORD} TO {name}"));
+        self.sql(
+            "postgres",
+            &format!("SET password_encryption = 'scram-sha-256'; CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'; GRANT {WITH_PASSWORD} TO {name}"),
+        );
         name
     }
 
