@@ -188,3 +188,27 @@ fn what_postgresql_itself_cannot_bring_back_is_bad_and_said_to_be_so() {
     let (proof, ended) = judged(&database);
     assert_eq!(proof.verdict, Verdict::Bad, "{ended}");
 }
+
+#[test]
+fn what_is_computed_anew_is_looked_at() {
+    let Some(cluster) = Cluster::of(17) else { return };
+    let database = cluster.database("computed");
+    database.sql(
+        "CREATE FUNCTION low(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower($1)';
+        CREATE TABLE t (id int PRIMARY KEY, name text, g text GENERATED ALWAYS AS (lower(name)) STORED); INSERT INTO t SELECT i, 'N' || i FROM generate_series(1, 500) i;
+        CREATE INDEX fine ON t (low(name)); CREATE INDEX hashed ON t USING hash (low(name));
+        CREATE TABLE rate (f int); INSERT INTO rate VALUES (5);
+        CREATE FUNCTION rated(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'DECLARE r int; BEGIN SELECT f INTO r FROM public.rate; RETURN r * $1; END';
+        CREATE TABLE stale (id int, g int GENERATED ALWAYS AS (rated(id)) STORED); INSERT INTO stale (id) SELECT generate_series(1, 100); UPDATE rate SET f = 6",
+    );
+    let (judged_proof, ended) = judged(&database);
+    let exceptions: Vec<(Class, &str)> = judged_proof.exceptions.iter().map(|exception| (exception.class, exception.object.as_str())).collect();
+    assert_eq!(exceptions, [(Class::GeneratedColumn, "g of table public.stale")], "{ended}");
+    assert_eq!(judged_proof.drill.expect("it was drilled").unchecked, ["public.hashed (hash)"]);
+
+    // An index whose function says another thing each time holds none of its rows.
+    database.sql("CREATE FUNCTION whim(int) RETURNS float8 LANGUAGE sql IMMUTABLE AS 'SELECT random()'; CREATE INDEX whimsical ON t (whim(id))");
+    let (judged_proof, ended) = judged(&database);
+    assert_eq!(judged_proof.verdict, Verdict::Bad, "{ended}");
+    assert!(judged_proof.findings.iter().any(|found| found.starts_with("index public.whimsical does not hold")), "{judged_proof:#?}");
+}
