@@ -137,8 +137,6 @@ struct Part {
 /// Compares a database with a manifest, in one snapshot, with `jobs` sessions.
 pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop: &Stop, observer: &dyn Observer) -> Result<Comparison> {
     let mut session = Session::connect(connection, stop)?;
-    let major = session.server_version_num() / 10_000;
-    session.execute(&catalogue::settings(major))?;
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
     let snapshot = session.query("SELECT pg_catalog.pg_export_snapshot()")?.single()?.to_owned();
     let standby = session.query("SELECT pg_catalog.pg_is_in_recovery()")?.single()? == "t";
@@ -165,7 +163,6 @@ pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop:
     let next = AtomicUsize::new(0);
     let work = || -> Result<()> {
         let mut session = Session::connect(connection, stop)?;
-        session.execute(&catalogue::settings(major))?;
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         session.execute(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'"))?;
         while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {

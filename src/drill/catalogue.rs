@@ -6,7 +6,6 @@ use super::words::Words;
 use crate::error::{Error, Result};
 use crate::exception::{Class, Exception};
 use crate::manifest::Manifest;
-use crate::postgres::catalogue;
 use crate::postgres::connection::Connection;
 use crate::postgres::inventory::compare::{Difference, How, Owner, compare};
 use crate::postgres::inventory;
@@ -46,7 +45,6 @@ pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder
     let failed = |error| Error::io("write", &path, error);
     let mut out = BufWriter::new(create_file(&path)?);
     let mut session = Session::connect(restored, stop)?;
-    session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
     inventory::read(&mut session, &manifest.database.encoding, |line| {
         stop.moved();
         out.write_all(line).map_err(failed)

@@ -151,7 +151,8 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
         let mut snapshot = Snapshot::take(request.connection, request.lock_wait, stop)?;
         let tools = find(request.places, snapshot.facts.server.major)?;
         let passfile = Passfile::create(staging.path(), request.connection)?;
-        let job = Job { request, staging, stop, observer, tools, passfile };
+        let (programs, encoding) = (snapshot.session.for_programs(), snapshot.facts.database.encoding.clone());
+        let job = Job { request, staging, stop, observer, tools, passfile, programs, encoding };
         let mut facts = snapshot.facts.clone();
         facts.server.pg_dump.clone_from(&job.tools.version);
         // The schema, the roles and the inventory, side by side.
@@ -200,18 +201,24 @@ struct Job<'a> {
     observer: &'a dyn Observer,
     tools: Tools,
     passfile: Passfile,
+    /// The database, for PostgreSQL's own programs.
+    programs: Connection,
+    /// The database's encoding.
+    encoding: String,
 }
 
 impl Job<'_> {
     /// One of PostgreSQL's programs, connected to the database.
     fn tool(&self, name: &str) -> Tool {
-        Tool::new(self.tools.program(name)).connected(self.request.connection, &self.passfile).arg("--no-password")
+        Tool::new(self.tools.program(name)).connected(&self.programs, &self.passfile).arg("--no-password")
     }
 
     /// A pg_dump that sees the snapshot.
     fn pg_dump(&self, snapshot: &str) -> Tool {
         let wait = self.request.lock_wait.as_millis().to_string();
-        self.tool("pg_dump").arg(format!("--snapshot={snapshot}")).arg(format!("--lock-wait-timeout={wait}"))
+        // Whatever `client_encoding` stands on the database or the role: the script and the names that it is given are in the database's own.
+        let tool = self.tool("pg_dump").arg(format!("--encoding={}", self.encoding));
+        tool.arg(format!("--snapshot={snapshot}")).arg(format!("--lock-wait-timeout={wait}"))
     }
 
     /// pg_restore on the archive; it reads a file and connects to nothing.

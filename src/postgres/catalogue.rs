@@ -1,6 +1,6 @@
 //! What the catalogue says: the server, the database, its tables and what the role may not read.
 //! It owns the queries; it leaves decisions to the engine. pg_dump owns what a database *is*: nothing here goes into a dump but names of tables and columns.
-//! Invariant: every query names `pg_catalog` or runs with an empty search_path, so that objects of the database cannot get in between.
+//! Invariant: every query runs with an empty search_path, which each session has from its first statement on, so that objects of the database cannot get in between.
 
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Database, Extension, Server};
@@ -10,24 +10,6 @@ use crate::postgres::session::Session;
 
 /// The oldest and the newest major version that are served.
 pub const MAJORS: std::ops::RangeInclusive<u32> = 13..=18;
-
-/// Settings for sessions that read or write rows: those of pg_dump (pg_dump.c, `setup_connection`), and what makes the text of
-/// rows depend on the rows alone. `lc_monetary` stays as it is, as with pg_dump: money is read back under the same setting.
-pub fn settings(major: u32) -> String {
-    let mut settings = String::from(
-        "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET extra_float_digits = 3; SET TimeZone = 'UTC'; SET bytea_output = hex; \
-         SET synchronize_seqscans = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
-         SET max_parallel_workers_per_gather = 0; SET jit = off; SET xmloption = content;",
-    );
-    if major >= 14 {
-        // A server process that waits for a lock notices that we are gone (runtime-config-connection).
-        settings.push_str(" SET client_connection_check_interval = '2s'; SET idle_session_timeout = 0;");
-    }
-    if major >= 17 {
-        settings.push_str(" SET transaction_timeout = 0;");
-    }
-    settings
-}
 
 /// Forbids reading through views and foreign tables where the server can (CVE-2024-7348: a table that is swapped for a view in mid-dump).
 pub fn guard_against_swaps(session: &mut Session) -> Result<()> {

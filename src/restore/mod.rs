@@ -14,9 +14,9 @@ use crate::events::{Event, Observer};
 use crate::manifest::{LargeObjects, Manifest, Mover};
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
+use crate::postgres::contents;
 use crate::postgres::contents::Entry;
 use crate::postgres::tools::{Places, Tools, find};
-use crate::postgres::{catalogue, contents};
 use crate::repository::files::open_file;
 use crate::repository::list::Backup;
 use crate::repository::names;
@@ -85,6 +85,8 @@ struct Job<'a> {
     manifest: &'a Manifest,
     tools: Tools,
     passfile: Passfile,
+    /// The target, for pg_restore.
+    programs: Connection,
     stop: &'a Stop,
     observer: &'a dyn Observer,
 }
@@ -108,7 +110,9 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
     // The programs of the target's major: they know its syntax. An archive of an older major they read as well.
     let tools = find(request.places, target.session.server_version_num() / 10_000)?;
     let passfile = Passfile::create(request.scratch, request.to)?;
-    let job = Job { request, manifest, tools, passfile, stop, observer };
+    // The session may be with another database of the same server.
+    let programs = target.session.for_programs().at(&request.to.database);
+    let job = Job { request, manifest, tools, passfile, programs, stop, observer };
     if request.tables.is_empty() {
         let properties = place::make_room(&job, target, &mut restored.warnings)?;
         job.everything(&units, &mut restored)?;
@@ -143,9 +147,10 @@ pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
     let target = place::check(request, manifest, stop, &mut warnings)?;
     let tools = find(request.places, target.session.server_version_num() / 10_000)?;
     let passfile = Passfile::create(request.scratch, request.to)?;
-    let job = Job { request, manifest, tools, passfile, stop, observer };
+    let programs = target.session.for_programs().at(&request.to.database);
+    let job = Job { request, manifest, tools, passfile, programs, stop, observer };
     place::make_room(&job, target, &mut warnings)?;
-    let failed = job.pg_restore_going_on(request.to).arg(job.archive()).run_on(stop)?;
+    let failed = job.pg_restore_going_on(&job.programs).arg(job.archive()).run_on(stop)?;
     if failed.is_empty() {
         return Ok(Vec::new());
     }
@@ -190,11 +195,9 @@ impl Job<'_> {
         if self.request.jobs == 1 {
             return Ok(None);
         }
-        let own = self.request.to.options.as_deref().unwrap_or_default();
-        let connection = Connection {
-            options: Some(format!("{own} -c max_parallel_maintenance_workers=0 -c max_parallel_workers_per_gather=0")),
-            ..self.request.to.clone()
-        };
+        let own = self.programs.options.as_deref().unwrap_or_default();
+        let connection =
+            Connection { options: Some(format!("{own} -c max_parallel_maintenance_workers=0 -c max_parallel_workers_per_gather=0")), ..self.programs.clone() };
         let tried = crate::postgres::session::Session::connect(&connection, self.stop);
         self.stop.check()?;
         Ok(tried.ok().map(|_| connection))
@@ -223,7 +226,7 @@ impl Job<'_> {
     /// early keys that were not.
     fn rest(&self, order: &Order, left: &[Key], serial: Option<&Connection>) -> Result<()> {
         let jobs = self.request.jobs;
-        let to = self.request.to;
+        let to = &self.programs;
         self.apply_entries(to, "rest", &order.rest, jobs)?;
         let all_keys: Vec<u32> = order.keys.iter().copied().chain(left.iter().map(|key| key.entry)).collect();
         // Keys of large tables follow each other, as they lock them: they are what is waited for, and processes beside a view's own would only be in their way.
@@ -256,7 +259,6 @@ impl Job<'_> {
             return Ok(());
         }
         let mut session = crate::postgres::session::Session::connect(self.request.to, self.stop)?;
-        session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
         let mut wrong = Vec::new();
         for index in tables {
             let table = &self.manifest.tables[*index];
@@ -287,7 +289,7 @@ impl Job<'_> {
 
     /// pg_restore into the target. The first error ends it: a restore that went on after one is no restore.
     fn pg_restore(&self) -> Tool {
-        self.pg_restore_into(self.request.to)
+        self.pg_restore_into(&self.programs)
     }
 
     fn pg_restore_into(&self, to: &Connection) -> Tool {
