@@ -129,23 +129,26 @@ struct House {
 }
 
 impl House {
-    fn new(major: u32, relations: bool) -> Option<House> {
+    /// With relations of all sorts and every setting, or with names alone that lie in wait.
+    fn new(major: u32, everything: bool) -> Option<House> {
         let cluster = Cluster::of(major)?;
         let (mallory, guest, database) = (unique("mallory"), unique("guest"), cluster.database("evil"));
         cluster.sql("postgres", &format!("CREATE ROLE {guest}; CREATE ROLE {mallory}; ALTER DATABASE {} OWNER TO {mallory}", database.name));
-        database.sql(&[TRAPS, if relations { RELATIONS } else { "" }].concat().replace("MALLORY", &mallory));
+        database.sql(&[TRAPS, if everything { RELATIONS } else { "" }].concat().replace("MALLORY", &mallory));
         // The traps work: whoever resolves names as mallory wants steps into them.
         database.sql(&format!("SET SESSION AUTHORIZATION {guest}; SET search_path = evil, pg_catalog; SELECT 'a'::name = 'a'::name"));
         assert!(cluster.log().contains(&format!("sprung by {guest}: {mallory}")), "no trap was sprung");
 
         let set = |name: &str, value: &str| format!("ALTER DATABASE {} SET {name} = {value};", database.name);
         let known = cluster.sql("postgres", "SELECT name FROM pg_settings UNION SELECT 'role'");
-        let settings = SETTINGS.iter().filter(|(name, _)| known.lines().any(|known| known == *name));
+        let settings = SETTINGS.iter().filter(|(name, _)| everything && known.lines().any(|known| known == *name));
         let settings: String = settings.map(|(name, value)| set(name, &format!("'{}'", value.replace("MALLORY", &mallory)))).collect();
         cluster.sql("postgres", &format!("SET SESSION AUTHORIZATION {mallory}; {settings} {}", set("search_path", "evil, pg_catalog")));
-        // What only a superuser can put there.
-        let powerful = set("session_replication_role", "replica") + &set("zero_damaged_pages", "on");
-        cluster.sql("postgres", &format!("{powerful} ALTER ROLE postgres IN DATABASE {} SET lock_timeout = '1ms'", database.name));
+        if everything {
+            // What only a superuser can put there.
+            let powerful = set("session_replication_role", "replica") + &set("zero_damaged_pages", "on");
+            cluster.sql("postgres", &format!("{powerful} ALTER ROLE postgres IN DATABASE {} SET lock_timeout = '1ms'", database.name));
+        }
         Some(House { cluster, mallory, database })
     }
 
@@ -183,7 +186,8 @@ fn nobody_is_taken_over(major: u32) {
     drop(session);
 
     let of = |words: &[&str]| kluis(words).of(database).keeping(&repo);
-    house.run("doctor", of(&["doctor"]), 0);
+    // It warns that there is no backup yet.
+    house.run("doctor", of(&["doctor"]), 3);
     house.run("a dry run", of(&["backup", "--dry-run"]), 0);
     house.run("a backup", of(&["backup"]), 0);
     house.run("verify", of(&["verify"]), 0);
@@ -194,7 +198,9 @@ fn nobody_is_taken_over(major: u32) {
     house.run("a restore", kluis(&["restore", "latest", "--create", "--to", &format!("postgresql:///{again}")]).keeping(&repo).into(cluster), 0);
     house.run("compare with what was restored", of(&["compare", "latest"]).env("DB_DATABASE", &again), 0);
 
-    // Into a database of mallory's.
+    // Names alone, and then a restore into what is mallory's.
+    target.run("doctor of names", kluis(&["doctor"]).of(&target.database).keeping(&Repo::new()), 3);
+    target.run("a dry run of names", kluis(&["backup", "--dry-run"]).of(&target.database).keeping(&Repo::new()), 0);
     let (plain, other) = (cluster.database("plain"), Repo::new());
     plain.sql("CREATE TABLE t (id int PRIMARY KEY, v text[]); INSERT INTO t SELECT i, ARRAY['a', NULL] FROM generate_series(1, 100) i; CREATE VIEW v AS SELECT * FROM t;
         CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM v");
@@ -205,6 +211,7 @@ fn nobody_is_taken_over(major: u32) {
     if major >= 14 {
         let reader = cluster.role("reader");
         cluster.sql("postgres", &format!("GRANT pg_read_all_data TO {reader}; ALTER ROLE {reader} BYPASSRLS"));
+        target.run("doctor of names, of a reader", kluis(&["doctor"]).of(&target.database).keeping(&Repo::new()).role(&reader), 3);
         house.run("doctor of a reader", of(&["doctor"]).role(&reader), 0);
         house.run("a dry run of a reader", of(&["backup", "--dry-run"]).role(&reader), 0);
         house.run("a backup of a reader", of(&["backup"]).role(&reader), 3);
