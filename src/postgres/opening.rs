@@ -100,19 +100,24 @@ pub(super) struct Opened {
 
 /// Connects, and makes the session ours.
 pub(super) fn open(connection: &Connection, stop: &Stop) -> Result<Session> {
-    let mut session = Session::start(connection, stop)?;
-    match settle(&mut session) {
-        Ok(()) => Ok(session),
+    let (mut to, mut tried, mut first) = (connection.clone(), 0, None);
+    loop {
+        let mut known = 0;
+        let opened = Session::start(&to, stop).and_then(|mut session| {
+            known = major(&session);
+            settle(&mut session).map(|()| session)
+        });
+        let error = match opened {
+            Ok(session) => return Ok(session),
+            Err(error) => error,
+        };
+        stop.check()?;
         // A limit that stands on the database may be shorter than a first statement takes. What is given at the start of a session comes before it.
-        Err(error) if ends_by_limit(&error) => {
-            stop.check()?;
-            let limits = options(SHARED.iter().filter(|(name, ..)| name.ends_with("_timeout")), major(&session));
-            drop(session);
-            let mut session = Session::start(&with_options(connection, &limits), stop).map_err(|_| error)?;
-            settle(&mut session)?;
-            Ok(session)
-        }
-        Err(error) => Err(error),
+        let limit = since(&error).map(|since| since.max(known)).filter(|major| *major > tried);
+        let Some(major) = limit else { return Err(first.unwrap_or(error)) };
+        first.get_or_insert(error);
+        tried = major;
+        to = with_options(connection, &options(SHARED.iter().filter(|(name, ..)| name.ends_with("_timeout")), major));
     }
 }
 
@@ -206,20 +211,17 @@ fn has_own_process(session: &mut Session, own: i32) -> Result<()> {
         if process(session)? != own {
             return Err(pooled(session));
         }
-        match within_patience(&mut other, PROCESS)? {
-            Some(process) if process != own => {}
-            Some(_) => return Err(pooled(session)),
+        let Some(theirs) = within_patience(&mut other, PROCESS)? else {
             // No process is free for the other session, and ours lies idle: it is kept for us, if it answers while the other one waits.
-            None => {
-                let kept = within_patience(session, &format!("{PROCESS}; ROLLBACK"))?;
-                return if kept == Some(own) { Ok(()) } else { Err(pooled(session)) };
-            }
-        }
-        // A transaction holds a process of the pool meanwhile.
-        if process(session)? != own {
+            let kept = within_patience(session, &format!("{PROCESS}; ROLLBACK"))? == Some(own);
+            return if kept { Ok(()) } else { Err(pooled(session)) };
+        };
+        // The other one's transaction holds a process of the pool meanwhile.
+        let kept = theirs != own && process(session)? == own;
+        other.execute("ROLLBACK")?;
+        if !kept {
             return Err(pooled(session));
         }
-        other.execute("ROLLBACK")?;
     }
     Ok(())
 }
@@ -246,9 +248,14 @@ fn pooled(session: &Session) -> Error {
         .hinted("a dump needs sessions of its own: connect to PostgreSQL itself (most often port 5432), or to a pool in session mode")
 }
 
-/// Whether one of the limits ended the statement or the session: cancelled, idle in a transaction, the transaction's time, idle.
-fn ends_by_limit(error: &Error) -> bool {
-    ServerError::of(error).is_some_and(|error| ["57014", "25P03", "25P04", "57P05"].contains(&error.sqlstate.as_str()))
+/// The first major that has the limit which ended the statement or the session, if one did: cancelled, idle in a transaction, idle, the transaction's time.
+fn since(error: &Error) -> Option<u32> {
+    match ServerError::of(error)?.sqlstate.as_str() {
+        "57014" | "25P03" => Some(13),
+        "57P05" => Some(14),
+        "25P04" => Some(17),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
