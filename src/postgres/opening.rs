@@ -192,12 +192,12 @@ fn major(session: &Session) -> u32 {
 /// The process that answers a transaction that is over at once.
 fn process(session: &mut Session) -> Result<i32> {
     let answer = session.query(&format!("{PROCESS}; ROLLBACK"));
-    // PgBouncer ends a session with a transaction of more than one statement where it shares by statements (08P01).
-    let by_statement = answer.as_ref().is_err_and(|error| ServerError::of(error).is_some_and(|error| error.sqlstate.starts_with("08")));
-    match answer {
-        Err(error) if by_statement => Err(pooled(session).because(error)),
-        answer => answer?.parsed(),
-    }
+    answer.map_err(|error| if shared_by_statements(&error) { pooled(session).because(error) } else { error })?.parsed()
+}
+
+/// PgBouncer ends a session that begins a transaction where processes are shared by statements (08P01).
+fn shared_by_statements(error: &Error) -> bool {
+    ServerError::of(error).is_some_and(|error| error.sqlstate.starts_with("08"))
 }
 
 /// Fails where several sessions share server processes: a snapshot, a lock and what is set would then belong to nobody, or to the application.
@@ -211,7 +211,8 @@ fn has_own_process(session: &mut Session, own: i32) -> Result<()> {
         if process(session)? != own {
             return Err(pooled(session));
         }
-        let Some(theirs) = within_patience(&mut other, PROCESS)? else {
+        let theirs = within_patience(&mut other, PROCESS).map_err(|error| if shared_by_statements(&error) { pooled(session).because(error) } else { error })?;
+        let Some(theirs) = theirs else {
             // No process is free for the other session, and ours lies idle: it is kept for us, if it answers while the other one waits.
             let kept = within_patience(session, &format!("{PROCESS}; ROLLBACK"))? == Some(own);
             return if kept { Ok(()) } else { Err(pooled(session)) };
