@@ -173,6 +173,9 @@ impl House {
 fn nobody_is_taken_over(major: u32) {
     let (Some(house), Some(target)) = (House::new(major, true), House::new(major, false)) else { return };
     let (cluster, database, repo) = (&house.cluster, &house.database, Repo::new());
+    // Names alone.
+    target.run("doctor of names", kluis(&["doctor"]).of(&target.database).keeping(&Repo::new()), 3);
+    target.run("a dry run of names", kluis(&["backup", "--dry-run"]).of(&target.database).keeping(&Repo::new()), 0);
     let mut session = database.cluster.connection(&database.name);
     session.application_name = "kluis".to_owned();
     let mut session = Session::connect(&session, &Stop::new()).unwrap();
@@ -196,9 +199,7 @@ fn nobody_is_taken_over(major: u32) {
     house.run("a restore", kluis(&["restore", "latest", "--create", "--to", &format!("postgresql:///{again}")]).keeping(&repo).into(cluster), 0);
     house.run("compare with what was restored", of(&["compare", "latest"]).env("DB_DATABASE", &again), 0);
 
-    // Names alone, and then a restore into what is mallory's.
-    target.run("doctor of names", kluis(&["doctor"]).of(&target.database).keeping(&Repo::new()), 3);
-    target.run("a dry run of names", kluis(&["backup", "--dry-run"]).of(&target.database).keeping(&Repo::new()), 0);
+    // Into a database of mallory's.
     let (plain, other) = (cluster.database("plain"), Repo::new());
     plain.sql("CREATE TABLE t (id int PRIMARY KEY, v text[]); INSERT INTO t SELECT i, ARRAY['a', NULL] FROM generate_series(1, 100) i; CREATE VIEW v AS SELECT * FROM t;
         CREATE MATERIALIZED VIEW m AS SELECT count(*) FROM v");
