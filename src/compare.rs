@@ -142,8 +142,6 @@ struct Part {
 /// Compares a database with a manifest, in one snapshot, with `jobs` sessions.
 pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop: &Stop, observer: &dyn Observer) -> Result<Comparison> {
     let mut session = Session::connect(connection, stop)?;
-    let major = session.server_version_num() / 10_000;
-    session.execute(&catalogue::settings(major))?;
     catalogue::monetary(&mut session, manifest)?;
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
     let snapshot = session.query("SELECT pg_catalog.pg_export_snapshot()")?.single()?.to_owned();
@@ -171,7 +169,6 @@ pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop:
     let next = AtomicUsize::new(0);
     let work = || -> Result<()> {
         let mut session = Session::connect(connection, stop)?;
-        session.execute(&catalogue::settings(major))?;
         catalogue::monetary(&mut session, manifest)?;
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         session.execute(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'"))?;

@@ -38,10 +38,8 @@ pub fn database(connection: &Connection, places: &Places, lock_wait: Duration, s
     let mut session = Session::connect(connection, stop)?;
     // Looking at a table's size waits for whoever holds it exclusively.
     session.execute(&format!("SET lock_timeout = {}", lock_wait.as_millis()))?;
-    not_pooled(connection, &mut session, stop)?;
     let facts = catalogue::facts(&mut session)?;
     let tools = find(places, facts.server.major)?;
-    session.execute(&catalogue::settings(facts.server.major))?;
     let obstacles = catalogue::obstacles(&mut session)?;
     let tables = catalogue::plain_tables(&mut session, facts.server.standby)?;
     if !obstacles.is_empty() {
@@ -115,20 +113,4 @@ pub fn refused(major: u32, role: &str, readable: &str, obstacles: &[Obstacle], t
     }
     Error::new(Kind::Unreachable, format!("role '{role}' cannot read the whole database ({in_its_way} in its way; there are {tables} tables):{what}"))
         .hinted(hint)
-}
-
-/// Fails where several of our sessions would share one server process: a snapshot, a lock and `SET` would then belong to nobody.
-pub fn not_pooled(connection: &Connection, session: &mut Session, stop: &Stop) -> Result<()> {
-    let pid = |session: &mut Session| session.query("SELECT pg_catalog.pg_backend_pid()")?.parsed::<i32>();
-    let first = pid(session)?;
-    if first == session.backend_pid() {
-        // The process that answers is the one that was announced: there is no pooler in between.
-        return Ok(());
-    }
-    let mut second = Session::connect(connection, stop)?;
-    if pid(&mut second)? != first && pid(session)? == first {
-        return Ok(());
-    }
-    Err(Error::new(Kind::Unreachable, format!("'{}' is a connection pooler in transaction mode", connection.label()))
-        .hinted("a dump needs sessions of its own: connect to PostgreSQL itself (most often port 5432), or to a pool in session mode"))
 }

@@ -192,7 +192,9 @@ impl Demo<'_> {
     }
 
     fn query(&self, database: &str, sql: &str) -> Result<()> {
-        Session::connect(&self.server.connection(database), self.stop)?.execute(sql)
+        let mut session = Session::connect(&self.server.connection(database), self.stop)?;
+        session.execute("SET search_path = public")?;
+        session.execute(sql)
     }
 
     fn fill(&self) -> Result<()> {
@@ -272,7 +274,6 @@ impl Demo<'_> {
     /// Rows and digest of every table of the manifest, as they are in the database now; nothing for one that is not there.
     fn contents(&self, database: &str, manifest: &Manifest) -> Result<Contents> {
         let mut session = Session::connect(&self.server.connection(database), self.stop)?;
-        session.execute(&catalogue::settings(manifest.server.major))?;
         let mut contents = Vec::new();
         for table in &manifest.tables {
             contents.push(match compare::digest_of(&mut session, table, &manifest.database.encoding) {

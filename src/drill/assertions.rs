@@ -4,6 +4,8 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::postgres::connection::Connection;
+use crate::postgres::quote::quote_literal;
+use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
 use crate::repository::files::read_small;
 use crate::script::statements::Statements;
@@ -33,11 +35,29 @@ pub fn run(folder: &Path, to: &Connection, stop: &Stop) -> Result<Result<u64, Ve
     Ok(if failed.is_empty() { Ok(files.len() as u64) } else { Err(failed) })
 }
 
+/// Gives the session what stands on the database, and the usual search path: the operator's SQL says what the application's does.
+fn as_its_application(session: &mut Session) -> Result<()> {
+    session.execute("SET search_path = \"$user\", public; SET DateStyle = 'ISO, MDY'")?;
+    let settings = "SELECT s FROM pg_catalog.pg_db_role_setting d, pg_catalog.unnest(d.setconfig) AS s WHERE d.setrole = 0
+        AND d.setdatabase = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())";
+    for row in session.query(settings)?.rows {
+        let Some((name, value)) = row.first().and_then(Option::as_deref).and_then(|setting| setting.split_once('=')) else { continue };
+        // What can only be said at the start of a session, and what this machine does not know, is no matter of an assertion's.
+        let set = format!("SELECT pg_catalog.set_config({}, {}, false)", quote_literal(name), quote_literal(value));
+        match session.execute(&set) {
+            Err(error) if ServerError::of(&error).is_none() => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Why the file's checks fail, if they do.
 fn check(file: &Path, to: &Connection, stop: &Stop) -> Result<Option<String>> {
     let text = read_small(file, 1 << 20)?;
     // A session of its own, so that no file depends on another's settings.
     let mut session = Session::connect(to, stop)?;
+    as_its_application(&mut session)?;
     session.execute(&format!("SET statement_timeout = {LIMIT}"))?;
     let (mut cutter, mut statements) = (Statements::default(), Vec::new());
     let add = |statement: &[u8], statements: &mut Vec<String>| statements.push(String::from_utf8_lossy(statement).into_owned());

@@ -6,7 +6,7 @@ use super::words::Words;
 use crate::error::{Error, Result};
 use crate::exception::{Class, Exception};
 use crate::manifest::Manifest;
-use crate::postgres::catalogue;
+use crate::postgres::catalogue::as_archived;
 use crate::postgres::connection::Connection;
 use crate::postgres::inventory;
 use crate::postgres::inventory::compare::{Difference, How, Owner, compare};
@@ -49,9 +49,8 @@ pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder
     let failed = |error| Error::io("write", &path, error);
     let mut out = BufWriter::new(create_file(&path)?);
     let mut session = Session::connect(restored, stop)?;
-    session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
     if let Some(money) = &manifest.money {
-        catalogue::as_archived(&mut session, &money.archive)?;
+        as_archived(&mut session, &money.archive)?;
     }
     inventory::read(&mut session, &manifest.database.encoding, |line| {
         stop.moved();

@@ -1,5 +1,5 @@
 //! Roles, memberships and tablespaces of the backup, made in the throwaway server.
-//! It owns which of the globals a throwaway server can take, and what must be there afterwards; no psql runs.
+//! It owns which of the globals a throwaway server can take, in which order, and what must be there afterwards; no psql runs.
 //! Invariant: a role or a grant of a role that cannot be made is a finding: on the day of the accident it would be missing as well.
 
 use crate::error::{Error, Result};
@@ -15,11 +15,8 @@ use crate::script::gzip::stream;
 use crate::script::statements::Statements;
 use std::io::Read;
 
-/// Makes them. Returns what is wrong.
+/// Makes them, but for what would get into the drill's own way; see [`settle`]. Returns what is wrong.
 pub fn restore(backup: &Backup, manifest: &Manifest, session: &mut Session) -> Result<Vec<String>> {
-    let path = backup.path.join(names::GLOBALS);
-    let (mut text, mut piece) = (stream(std::io::BufReader::new(open_file(&path)?)), vec![0; 64 << 10]);
-    let (mut statements, mut wrong) = (Statements::default(), Vec::new());
     // The tablespaces' folders are those of another machine: empty ones within the data folder take their place (allow_in_place_tablespaces,
     // which is in every minor release since 2022).
     if !manifest.database.tablespaces.is_empty() || manifest.database.tablespace.is_some() {
@@ -29,80 +26,140 @@ pub fn restore(backup: &Backup, manifest: &Manifest, session: &mut Session) -> R
     for name in manifest.database.tablespaces.iter().chain(of_the_database) {
         session.execute(&format!("CREATE TABLESPACE {} LOCATION ''", quote_ident(name)))?;
     }
-    loop {
-        let length = match text.read(&mut piece) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(_) => return Ok(vec![format!("'{}' is damaged", names::GLOBALS)]),
-        };
-        statements.push(&piece[..length], |statement| run(session, statement, &mut wrong))?;
+    let mut wrong = Vec::new();
+    let complete =
+        each_statement(backup, &mut wrong, |statement, wrong| if is_late(statement, superuser(manifest)) { Ok(()) } else { run(session, statement, wrong) })?;
+    if !complete {
+        return Ok(wrong);
     }
-    if !statements.is_complete() {
-        wrong.push(format!("'{}' ends in the middle of a statement", names::GLOBALS));
-    }
+    // The text may be in another encoding, and says so.
+    session.execute("SET client_encoding = 'UTF8'")?;
     let missing = catalogue::missing(session, &manifest.database)?;
     wrong.extend(missing.into_iter().map(|what| format!("{what} is not in '{}', and the database needs it", names::GLOBALS)));
     Ok(wrong)
 }
 
-fn run(session: &mut Session, statement: &[u8], wrong: &mut Vec<String>) -> Result<()> {
-    let Ok(statement) = std::str::from_utf8(statement) else {
-        wrong.push(format!("'{}' is not text", names::GLOBALS));
-        return Ok(());
-    };
-    if statement.starts_with("CREATE TABLESPACE ") {
-        return Ok(());
+/// What comes last, since it changes what new sessions may do: settings of roles, and then the attributes of the superuser as whom the drill works.
+/// Returns what is wrong. No session can be relied upon afterwards.
+pub fn settle(backup: &Backup, manifest: &Manifest, session: &mut Session) -> Result<Vec<String>> {
+    let mut wrong = Vec::new();
+    for settings in [true, false] {
+        each_statement(backup, &mut wrong, |statement, wrong| {
+            let (setting, late) = (is_setting(statement), is_late(statement, superuser(manifest)));
+            // What names an encoding is for the statements that follow, each time.
+            if late && setting == settings || statement.starts_with(b"SET ") { run(session, statement, wrong) } else { Ok(()) }
+        })?;
     }
-    // Rights on tablespaces that the database does not use, and settings of extensions' own, are not what a database's restore depends on.
-    let needed = ["CREATE ROLE ", "GRANT ", "ALTER ROLE "].iter().any(|words| statement.starts_with(words))
-        && !statement.contains(" ON TABLESPACE ")
-        && !is_setting(statement);
-    match session.execute(statement) {
-        Ok(()) => Ok(()),
-        Err(error) if ServerError::of(&error).is_none() => Err(error),
-        // The bootstrap superuser is there from the beginning; pg_dumpall sets its attributes with the ALTER ROLE that follows.
-        Err(error) if statement.starts_with("CREATE ROLE ") && ServerError::of(&error).is_some_and(|error| error.sqlstate == "42710") => Ok(()),
-        Err(error) if needed => {
-            wrong.push(format!("a statement of '{}' fails: {}", names::GLOBALS, Error::chain(&error)));
-            Ok(())
-        }
-        Err(_) => Ok(()),
-    }
+    Ok(wrong)
 }
 
-/// Whether the statement is `ALTER ROLE "name" SET …`.
-fn is_setting(statement: &str) -> bool {
-    let Some(rest) = statement.strip_prefix("ALTER ROLE ") else { return false };
-    let after = match rest.strip_prefix('"') {
-        // The name ends at a quote that is not doubled.
-        Some(quoted) => {
-            let mut end = 0;
-            let bytes = quoted.as_bytes();
-            while end < bytes.len() && (bytes[end] != b'"' || bytes.get(end + 1) == Some(&b'"')) {
-                end += if bytes[end] == b'"' { 2 } else { 1 };
+/// Hands every statement of the globals to `each`, as its bytes. Whether the file could be read as a whole; else `wrong` says what is the matter.
+fn each_statement(backup: &Backup, wrong: &mut Vec<String>, mut each: impl FnMut(&[u8], &mut Vec<String>) -> Result<()>) -> Result<bool> {
+    let path = backup.path.join(names::GLOBALS);
+    let (mut text, mut piece) = (stream(std::io::BufReader::new(open_file(&path)?)), vec![0; 64 << 10]);
+    let mut statements = Statements::default();
+    loop {
+        let length = match text.read(&mut piece) {
+            Ok(0) => break,
+            Ok(length) => length,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(_) => {
+                *wrong = vec![format!("'{}' is damaged", names::GLOBALS)];
+                return Ok(false);
             }
-            quoted.get(end + 1..).unwrap_or("")
-        }
-        None => rest.split_once(' ').map_or("", |(_, after)| after),
+        };
+        statements.push(&piece[..length], |statement| each(statement, wrong))?;
+    }
+    if !statements.is_complete() {
+        wrong.push(format!("'{}' ends in the middle of a statement", names::GLOBALS));
+    }
+    Ok(true)
+}
+
+fn run(session: &mut Session, statement: &[u8], wrong: &mut Vec<String>) -> Result<()> {
+    if statement.starts_with(b"CREATE TABLESPACE ") {
+        return Ok(());
+    }
+    let setting = is_setting(statement);
+    // Rights on tablespaces that the database does not use are not what a database's restore depends on.
+    let needed = ["CREATE ROLE ", "GRANT ", "ALTER ROLE "].iter().any(|words| statement.starts_with(words.as_bytes()))
+        && memchr::memmem::find(statement, b" ON TABLESPACE ").is_none();
+    let Err(error) = session.query_bytes(statement) else { return Ok(()) };
+    let Some(state) = ServerError::of(&error).map(|error| error.sqlstate.as_str()) else { return Err(error) };
+    // The bootstrap superuser is there from the beginning; pg_dumpall sets its attributes with the ALTER ROLE that follows.
+    let there_already = statement.starts_with(b"CREATE ROLE ") && state == "42710";
+    // A setting of an extension's own, a locale or a library that this machine lacks: a value that is refused says nothing about the backup.
+    let machine = setting && ["22023", "42704", "42501", "58P01"].contains(&state);
+    if needed && !there_already && !machine {
+        wrong.push(format!("a statement of '{}' fails: {}", names::GLOBALS, Error::chain(&error)));
+    }
+    Ok(())
+}
+
+/// The superuser of the throwaway server.
+pub fn superuser(manifest: &Manifest) -> &str {
+    if manifest.server.superuser.is_empty() { "postgres" } else { &manifest.server.superuser }
+}
+
+/// Whether the statement changes what new sessions of the drill's own superuser may do: a role's setting, or an attribute of that superuser.
+fn is_late(statement: &[u8], superuser: &str) -> bool {
+    is_setting(statement) || altered(statement).is_some_and(|(name, _)| name == superuser.as_bytes())
+}
+
+/// Whether the statement is `ALTER ROLE "name" SET …`, or the same `IN DATABASE`.
+fn is_setting(statement: &[u8]) -> bool {
+    altered(statement).is_some_and(|(_, after)| after.starts_with(b"SET ") || after.starts_with(b"IN DATABASE "))
+}
+
+/// The name of the role that the statement alters, and what follows.
+fn altered(statement: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+    let rest = statement.strip_prefix(b"ALTER ROLE ")?;
+    let Some(quoted) = rest.strip_prefix(b"\"") else {
+        let end = memchr::memchr(b' ', rest)?;
+        return Some((rest[..end].to_vec(), &rest[end + 1..]));
     };
-    after.trim_start().starts_with("SET ")
+    // The name ends at a quote that is not doubled.
+    let (mut name, mut at) = (Vec::new(), 0);
+    while let Some(byte) = quoted.get(at) {
+        match (byte, quoted.get(at + 1)) {
+            (b'"', Some(b'"')) => at += 1,
+            (b'"', _) => return Some((name, quoted.get(at + 2..)?)),
+            _ => {}
+        }
+        name.push(*byte);
+        at += 1;
+    }
+    None
 }
 
 #[cfg(test)]
 mod tests {
-    use super::is_setting;
+    use super::*;
 
     #[test]
     fn settings_of_roles() {
         for (statement, expected) in [
             ("ALTER ROLE bob SET work_mem TO '1MB';", true),
             ("ALTER ROLE \"we \"\"ird\" SET x.y TO 'z';", true),
+            ("ALTER ROLE bob IN DATABASE app SET role TO 'z';", true),
             ("ALTER ROLE bob WITH SUPERUSER;", false),
             ("ALTER ROLE \"a SET b\" WITH LOGIN;", false),
+            ("ALTER ROLE \"a", false),
             ("CREATE ROLE bob;", false),
         ] {
-            assert_eq!(is_setting(statement), expected, "{statement}");
+            assert_eq!(is_setting(statement.as_bytes()), expected, "{statement}");
+        }
+    }
+
+    #[test]
+    fn whose_attributes_come_last() {
+        for (superuser, statement, expected) in [
+            ("postgres", "ALTER ROLE postgres WITH NOLOGIN;", true),
+            ("postgres", "ALTER ROLE postgres2 WITH NOLOGIN;", false),
+            ("we \"ird", "ALTER ROLE \"we \"\"ird\" WITH NOLOGIN;", true),
+            ("other", "ALTER ROLE postgres WITH NOLOGIN;", false),
+        ] {
+            assert_eq!(is_late(statement.as_bytes(), superuser), expected, "{statement}");
         }
     }
 }

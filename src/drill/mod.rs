@@ -88,7 +88,7 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
         scratch,
         locale: &locale,
         // The owner of the system's own objects, as in the source: rights on them name it.
-        superuser: if manifest.server.superuser.is_empty() { "postgres" } else { &manifest.server.superuser },
+        superuser: globals::superuser(manifest),
         sessions: request.jobs * 2 + 8,
         memory: Memory::default(),
         nice: request.nice,
@@ -272,6 +272,7 @@ fn judge(
             Err(failed) => wrong.extend(failed),
         }
     }
+    wrong.extend(globals::settle(backup, manifest, &mut Session::connect(&server.connection("postgres"), stop)?)?);
     if !wrong.is_empty() {
         wrong.truncate(50);
         return Ok(Verdict::Bad(wrong));

@@ -92,7 +92,8 @@ pub fn dumped(manifest: &Manifest, tools: &Tools, restored: &Connection, folder:
         .iter()
         .filter(|table| table.moved_by == Mover::Units)
         .map(|table| format!("--exclude-table-data={}.{}", pattern(&table.schema), pattern(&table.name)));
-    let tool = Tool::new(tools.program("pg_dump")).connected(restored, &passfile).args(["--no-password", "--no-blobs"]).args(exclude);
+    let tool = Tool::new(tools.program("pg_dump")).connected(restored, &passfile).args(["--no-password", "--no-blobs"]);
+    let tool = tool.arg(format!("--encoding={}", manifest.database.encoding)).args(exclude);
     let mut process = tool.start(Stdio::piped(), stop)?;
     let mut objects = Objects::default();
     let read = objects.add(process.stdout());

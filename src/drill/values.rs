@@ -6,7 +6,7 @@ use crate::compare::digest_of_witnessed;
 use crate::error::{Error, Result};
 use crate::exception::{Class, Exception};
 use crate::manifest::{Manifest, Witnessed};
-use crate::postgres::catalogue::{self, cell};
+use crate::postgres::catalogue::cell;
 use crate::postgres::connection::Connection;
 use crate::postgres::server_error::{ServerError, printable};
 use crate::postgres::session::Session;
@@ -32,7 +32,6 @@ pub struct Findings {
 pub fn check(manifest: &Manifest, restored: &Connection, stock: &Connection, others: &BTreeSet<String>, stop: &Stop) -> Result<Findings> {
     let mut findings = Findings::default();
     let mut session = Session::connect(restored, stop)?;
-    session.execute(&catalogue::settings(manifest.server.major))?;
     let mut fresh = None;
     for values in &manifest.witnessed {
         if values.extension.as_ref().is_some_and(|extension| others.contains(extension)) {
@@ -48,11 +47,7 @@ pub fn check(manifest: &Manifest, restored: &Connection, stock: &Connection, oth
         };
         let fresh = match &mut fresh {
             Some(fresh) => fresh,
-            None => {
-                let mut session = Session::connect(stock, stop)?;
-                session.execute(&catalogue::settings(manifest.server.major))?;
-                fresh.insert(session)
-            }
+            None => fresh.insert(Session::connect(stock, stop)?),
         };
         // The rows as this restore has them: do they come so by themselves?
         let again = digest(&mut session, manifest, values)?;

@@ -18,6 +18,11 @@ pub fn write(job: &Job<'_>, facts: &Facts) -> Result<(File, Vec<String>)> {
     // what looks like a connection string: as a keyword's quoted value it is only a name (libpq, 34.1.1).
     let database = facts.database.name.replace('\\', "\\\\").replace('\'', "\\'");
     tool = tool.arg(format!("--database=dbname='{database}'"));
+    // Names of roles belong to no database: they are bytes, and a database in another encoding than theirs reads them as other letters. Unconverted
+    // they come back as what they were, and as what the database's own dump calls them.
+    if facts.database.encoding != "UTF8" {
+        tool = tool.arg("--encoding=SQL_ASCII");
+    }
     let mut warnings = Vec::new();
     if !facts.server.role_passwords {
         tool = tool.arg("--no-role-passwords");

@@ -180,11 +180,12 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
         let mut snapshot = Snapshot::take(request.connection, request.lock_wait, stop)?;
         let tools = find(request.places, snapshot.facts.server.major)?;
         let passfile = Passfile::create(staging.path(), request.connection)?;
+        let (programs, encoding) = (snapshot.session.for_programs(), snapshot.facts.database.encoding.clone());
         // What pg_dump writes is read again under C, as our rows are. A pooler that takes no options leaves it as the session has it.
-        let in_c = catalogue::monetary_connection(request.connection, MONETARY, stop)?;
+        let in_c = catalogue::monetary_connection(&programs, MONETARY, stop)?;
         let archive = in_c.as_ref().map_or_else(|| snapshot.facts.database.lc_monetary.clone(), |_| MONETARY.to_owned());
-        let to = in_c.unwrap_or_else(|| request.connection.clone());
-        let job = Job { request, staging, stop, observer, tools, passfile, to };
+        let programs = in_c.unwrap_or(programs);
+        let job = Job { request, staging, stop, observer, tools, passfile, programs, encoding };
         let mut facts = snapshot.facts.clone();
         let (not_included, money) = (announced::not_included(&mut snapshot.session, &facts)?, announced::money(&mut snapshot, archive)?);
         facts.server.pg_dump.clone_from(&job.tools.version);
@@ -236,7 +237,7 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
     unreachable!("the last attempt needs no inventory")
 }
 
-/// The `lc_monetary` of every session of ours that reads or writes rows ([`catalogue::settings`]).
+/// The `lc_monetary` of every session of ours that reads or writes rows (`postgres::opening`).
 const MONETARY: &str = "C";
 
 /// What every part of a dump needs.
@@ -247,20 +248,24 @@ struct Job<'a> {
     observer: &'a dyn Observer,
     tools: Tools,
     passfile: Passfile,
-    /// The database, for PostgreSQL's programs.
-    to: Connection,
+    /// The database, for PostgreSQL's own programs.
+    programs: Connection,
+    /// The database's encoding.
+    encoding: String,
 }
 
 impl Job<'_> {
     /// One of PostgreSQL's programs, connected to the database.
     fn tool(&self, name: &str) -> Tool {
-        Tool::new(self.tools.program(name)).connected(&self.to, &self.passfile).arg("--no-password")
+        Tool::new(self.tools.program(name)).connected(&self.programs, &self.passfile).arg("--no-password")
     }
 
     /// A pg_dump that sees the snapshot.
     fn pg_dump(&self, snapshot: &str) -> Tool {
         let wait = self.request.lock_wait.as_millis().to_string();
-        self.tool("pg_dump").arg(format!("--snapshot={snapshot}")).arg(format!("--lock-wait-timeout={wait}"))
+        // Whatever `client_encoding` stands on the database or the role: the script and the names that it is given are in the database's own.
+        let tool = self.tool("pg_dump").arg(format!("--encoding={}", self.encoding));
+        tool.arg(format!("--snapshot={snapshot}")).arg(format!("--lock-wait-timeout={wait}"))
     }
 
     /// pg_restore on the archive; it reads a file and connects to nothing.

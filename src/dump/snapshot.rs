@@ -41,9 +41,7 @@ impl Snapshot {
     pub fn take(connection: &Connection, lock_wait: Duration, stop: &Stop) -> Result<Snapshot> {
         let mut session = Session::connect(connection, stop)?;
         session.execute(&format!("SET lock_timeout = {}", lock_wait.as_millis()))?;
-        let major = session.server_version_num() / 10_000;
         let standby = catalogue::facts(&mut session)?.server.standby;
-        session.execute(&catalogue::settings(major))?;
         catalogue::guard_against_swaps(&mut session)?;
         for _ in 0..ATTEMPTS {
             let tables = Lists::read(&mut session, standby)?;

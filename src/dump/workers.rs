@@ -45,7 +45,6 @@ struct Work<'a> {
     job: &'a Job<'a>,
     writer: &'a Shared,
     snapshot: String,
-    major: u32,
     items: Vec<Item>,
     next: AtomicUsize,
     /// Items whose table somebody waits to lock exclusively: the coordinator, which holds the lock already, reads them.
@@ -97,7 +96,6 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         job,
         writer,
         snapshot: snapshot.id.clone(),
-        major: snapshot.facts.server.major,
         next: AtomicUsize::new(0),
         contended: Mutex::default(),
         digests: headers.iter().map(|_| Mutex::default()).collect(),
@@ -168,7 +166,6 @@ impl Work<'_> {
     /// One worker: its own session in the shared snapshot, until no item is left.
     fn run(&self) -> Result<()> {
         let mut session = Session::connect(self.job.request.connection, self.job.stop)?;
-        session.execute(&catalogue::settings(self.major))?;
         catalogue::guard_against_swaps(&mut session)?;
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         session.execute(&format!("SET TRANSACTION SNAPSHOT '{}'", self.snapshot)).map_err(snapshot_lost)?;

@@ -1,6 +1,6 @@
 //! What the catalogue says: the server, the database, its tables and what the role may not read.
 //! It owns the queries; it leaves decisions to the engine. pg_dump owns what a database *is*: nothing here goes into a dump but names of tables and columns.
-//! Invariant: every query names `pg_catalog` or runs with an empty search_path, so that objects of the database cannot get in between.
+//! Invariant: every query runs with an empty search_path, which each session has from its first statement on, so that objects of the database cannot get in between.
 
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Database, Extension, Manifest, Server, Witnessed};
@@ -13,24 +13,6 @@ use crate::stop::Stop;
 
 /// The oldest and the newest major version that are served.
 pub const MAJORS: std::ops::RangeInclusive<u32> = 13..=18;
-
-/// Settings for sessions that read or write rows: those of pg_dump (pg_dump.c, `setup_connection`), and what makes the text of
-/// rows depend on the rows alone. `lc_monetary` is C, which every server has: two decimal places and a minus sign, whoever reads the rows.
-pub fn settings(major: u32) -> String {
-    let mut settings = String::from(
-        "SET search_path = ''; SET DateStyle = ISO; SET IntervalStyle = postgres; SET extra_float_digits = 3; SET TimeZone = 'UTC'; SET bytea_output = hex; \
-         SET synchronize_seqscans = off; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
-         SET max_parallel_workers_per_gather = 0; SET jit = off; SET xmloption = content; SET lc_monetary = 'C';",
-    );
-    if major >= 14 {
-        // A server process that waits for a lock notices that we are gone (runtime-config-connection).
-        settings.push_str(" SET client_connection_check_interval = '2s'; SET idle_session_timeout = 0;");
-    }
-    if major >= 17 {
-        settings.push_str(" SET transaction_timeout = 0;");
-    }
-    settings
-}
 
 /// Has the session read and write money as the rows of this backup do. Backups of before have their own source's way; where the server lacks that locale
 /// the session's own is all that is left, and the answer is false.
@@ -52,6 +34,9 @@ pub fn as_archived(session: &mut Session, archive: &str) -> Result<()> {
     session.execute(&format!("SET lc_monetary = {}", quote_literal(archive)))
 }
 
+/// The `lc_monetary` that a session begins with; ours set their own.
+pub const SESSION_MONETARY: &str = "SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'lc_monetary'";
+
 /// The connection with `lc_monetary` set from its first moment, for programs that open their own. None where a pooler in between takes no options, or the
 /// server lacks the locale.
 pub fn monetary_connection(connection: &Connection, locale: &str, stop: &Stop) -> Result<Option<Connection>> {
@@ -59,7 +44,7 @@ pub fn monetary_connection(connection: &Connection, locale: &str, stop: &Stop) -
     // A blank or a backslash in an option has a backslash before it (postinit.c, `pg_split_opts`).
     let escaped: String = locale.chars().flat_map(|c| (c == '\\' || c.is_whitespace()).then_some('\\').into_iter().chain([c])).collect();
     let with = Connection { options: Some(format!("{own} -c lc_monetary={escaped}")), ..connection.clone() };
-    let tried = Session::connect(&with, stop).and_then(|mut session| Ok(session.query("SHOW lc_monetary")?.single()? == locale));
+    let tried = Session::connect(&with, stop).and_then(|mut session| Ok(session.query(SESSION_MONETARY)?.single()? == locale));
     stop.check()?;
     Ok(tried.is_ok_and(|taken| taken).then_some(with))
 }

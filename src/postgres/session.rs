@@ -5,6 +5,7 @@
 use super::cancel::CancelToken;
 use super::connection::Connection;
 use super::frame::{Wire, nonsense, take, take_string};
+use super::opening::{self, Opened};
 use super::server_error::ServerError;
 use super::startup;
 use crate::error::{Error, Kind, Result};
@@ -33,6 +34,7 @@ pub struct Session {
     pub(crate) stop: Stop,
     /// The letter of ReadyForQuery: `I` idle, `T` in a transaction, `E` in a failed one.
     transaction: u8,
+    pub(super) opened: Opened,
 }
 
 /// What a query returned, as text.
@@ -78,7 +80,15 @@ impl Rows {
 
 impl Session {
     /// Connects, trying each address of the host for at most `connect_timeout`. Ends early when `stop` trips, as everything on this session does.
+    ///
+    /// Names mean what PostgreSQL means by them: the search path is empty, and no setting of the database or of the role changes what our statements
+    /// do, or the text of rows. A connection pooler that shares server processes is refused, and nothing is left behind in it.
     pub fn connect(connection: &Connection, stop: &Stop) -> Result<Session> {
+        opening::open(connection, stop)
+    }
+
+    /// Connects and logs in, and no more: as the database and the role want it.
+    pub(crate) fn start(connection: &Connection, stop: &Stop) -> Result<Session> {
         stop.check()?;
         let started = startup::start(connection, stop)?;
         let version = started
@@ -87,11 +97,27 @@ impl Session {
             .and_then(|text| version_number(text))
             .ok_or_else(|| Error::new(Kind::Unreachable, format!("'{}' does not say which version of PostgreSQL it is", connection.label())))?;
         let cancel = CancelToken { connection: connection.clone(), place: started.place, key: started.key, encrypted: started.encrypted };
-        let mut session =
-            Session { wire: started.wire, state: State::Idle, parameters: started.parameters, version, cancel, stop: stop.clone(), transaction: b'I' };
-        // Notices are dropped anyway. Unsent, they cannot fill a connection that neither side reads from either.
-        session.execute("SET client_min_messages = error")?;
-        Ok(session)
+        Ok(Session {
+            wire: started.wire,
+            state: State::Idle,
+            parameters: started.parameters,
+            version,
+            cancel,
+            stop: stop.clone(),
+            transaction: b'I',
+            opened: Opened::default(),
+        })
+    }
+
+    /// Where this session is connected to.
+    pub fn connection(&self) -> &Connection {
+        &self.cancel.connection
+    }
+
+    /// The same for PostgreSQL's own programs: with options by which the settings of the database and the role do not get into their way either,
+    /// where that can be told to the server.
+    pub fn for_programs(&self) -> Connection {
+        opening::for_programs(self)
     }
 
     /// The server's version as `server_version_num` has it: 150014 for 15.14.
@@ -126,6 +152,11 @@ impl Session {
 
     /// Runs one or more statements, and returns the rows of the last one that returns any.
     pub fn query(&mut self, sql: &str) -> Result<Rows> {
+        self.query_bytes(sql.as_bytes())
+    }
+
+    /// The same for text in another encoding than UTF-8, which the session's `client_encoding` names.
+    pub fn query_bytes(&mut self, sql: &[u8]) -> Result<Rows> {
         self.begin(sql)?;
         let mut rows = Rows::default();
         loop {
@@ -162,18 +193,18 @@ impl Session {
     }
 
     /// Sends a statement.
-    pub(crate) fn begin(&mut self, sql: &str) -> Result<()> {
+    pub(crate) fn begin(&mut self, sql: &[u8]) -> Result<()> {
         self.stop.check()?;
         match self.state {
             State::Idle => {}
             State::Busy => return Err(Error::new(Kind::Failed, "this session was left in the middle of a statement")),
             State::Dead => return Err(Error::new(Kind::Unreachable, "this session has ended")),
         }
-        if sql.contains('\0') {
+        if sql.contains(&0) {
             return Err(Error::new(Kind::Failed, "a statement holds a zero byte"));
         }
         self.state = State::Busy;
-        let sent = self.wire.put(b'Q', &[sql.as_bytes(), b"\0"]).and_then(|()| self.wire.flush());
+        let sent = self.wire.put(b'Q', &[sql, b"\0"]).and_then(|()| self.wire.flush());
         sent.map_err(|error| self.lost("sending a statement", error))
     }
 

@@ -23,6 +23,7 @@ mod settings;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::child::Tool;
 use crate::postgres::connection::{ChannelBinding, Connection, SslMode, Tls};
+use crate::postgres::opening;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::stop::Stop;
@@ -47,6 +48,10 @@ const END: Duration = Duration::from_secs(6);
 
 /// The number in the socket's name. There is one server in a folder.
 const PORT: u16 = 5432;
+
+/// The first OID that the server gives to an object. A value of a type like `regclass` whose object was dropped is written as its number, and read as one:
+/// here it must not be the number of anything. Counters start at 16384 and come this far in few lives (transam.h).
+const FIRST_OID: u32 = 3_000_000_000;
 
 /// What server to make.
 #[derive(Debug, Clone)]
@@ -87,7 +92,9 @@ impl Throwaway {
         let folder = Folder::create(options.scratch, account.as_ref())?;
         let as_user = |tool: Tool| tool.user(account.as_ref().map(|account| (account.user, account.group))).folder(folder.data()).nice(options.nice);
         let explain = |error: Error| explain(error, options, account.as_ref());
-        initdb(as_user(locale::initdb(options, folder.data())), folder.data(), deadline, stop).map_err(explain)?;
+        run(as_user(locale::initdb(options, folder.data())), folder.data(), deadline, stop).map_err(explain)?;
+        let counter = Tool::new(options.tools.program("pg_resetwal")).arg(format!("--next-oid={FIRST_OID}")).arg("--pgdata").arg(folder.data());
+        run(as_user(counter), folder.data(), deadline, stop).map_err(explain)?;
         let server = as_user(Tool::new(options.tools.program("postgres")).args(settings::arguments(options, folder.data()))).ends_by(Signal::QUIT);
         let keeper = Keeper::start(server, folder.data(), stop)?;
         let mut throwaway = Throwaway { connection: connection(options, &folder), keeper, folder };
@@ -138,8 +145,8 @@ impl Throwaway {
     }
 }
 
-/// Runs initdb. It is only asked to end, and does so after the step that it is at: killed, it leaves shared memory behind.
-fn initdb(tool: Tool, data: &Path, deadline: Instant, stop: &Stop) -> Result<()> {
+/// Runs initdb or what follows it. It is only asked to end, and does so after the step that it is at: killed, it leaves shared memory behind.
+fn run(tool: Tool, data: &Path, deadline: Instant, stop: &Stop) -> Result<()> {
     let mut process = tool.ends_by(Signal::TERM).start(Stdio::null(), stop)?;
     while !process.ended_within(Duration::from_millis(20))? {
         if stop.reason().is_some() || Instant::now() > deadline {
@@ -171,7 +178,8 @@ fn connection(options: &Options<'_>, folder: &Folder) -> Connection {
         tls: Tls { mode: SslMode::Disable, ..Tls::default() },
         connect_timeout: Duration::from_secs(10),
         channel_binding: ChannelBinding::Disable,
-        options: None,
+        // What is restored may hold settings of databases and roles: they are not for us.
+        options: Some(opening::in_throwaway(options.tools.major)),
         application_name: "kluis".to_owned(),
     }
 }

@@ -34,7 +34,7 @@ impl Tools {
 
     /// Whether a server can be started with these: client packages hold only the clients.
     pub fn has_server(&self) -> bool {
-        ["initdb", "postgres"].iter().all(|name| self.program(name).is_file())
+        ["initdb", "pg_resetwal", "postgres"].iter().all(|name| self.program(name).is_file())
     }
 }
 

@@ -9,8 +9,7 @@ use super::{Job, in_units};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
 use crate::manifest::{Mover, Table};
-use crate::postgres::catalogue;
-use crate::postgres::catalogue::column_list;
+use crate::postgres::catalogue::{self, column_list};
 use crate::postgres::connection::Connection;
 use crate::postgres::quote::{quote_literal, quote_qualified};
 use crate::postgres::session::Session;
@@ -62,7 +61,7 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, ke
                 Task::Build { build, serial: enough_else } => {
                     // pg_restore has a session of its own.
                     session = None;
-                    job.apply_entries(serial.filter(|_| enough_else).unwrap_or(&job.to), "build", &build.entries, 1)?;
+                    job.apply_entries(serial.filter(|_| enough_else).unwrap_or(&job.programs), "build", &build.entries, 1)?;
                     queue.built(&build);
                 }
                 Task::Key(key) => {
@@ -73,7 +72,7 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, ke
                         return Err(verify::failure(&job.request.backup.id, &wrong));
                     }
                     session = None;
-                    job.apply_entries(&job.to, "key", &[key.entry], 1)?;
+                    job.apply_entries(&job.programs, "key", &[key.entry], 1)?;
                     queue.checked(&key);
                 }
             }
@@ -138,7 +137,6 @@ pub fn difference(table: &Table, found: &Digest) -> Option<String> {
 /// (manual, 30.4), and a restore that a crash interrupts has to be begun anew anyway.
 pub fn connect(job: &Job<'_>) -> Result<Session> {
     let mut session = Session::connect(job.request.to, job.stop)?;
-    session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
     catalogue::monetary(&mut session, job.manifest)?;
     session.execute(&format!("SET lock_timeout = {}; SET synchronous_commit = off", job.request.lock_wait.as_millis()))?;
     Ok(session)

@@ -97,8 +97,8 @@ struct Job<'a> {
     manifest: &'a Manifest,
     tools: Tools,
     passfile: Passfile,
-    /// The target for pg_restore, whose sessions read money as pg_dump wrote it.
-    to: Connection,
+    /// The target, for pg_restore, whose sessions read money as pg_dump wrote it.
+    programs: Connection,
     stop: &'a Stop,
     observer: &'a dyn Observer,
 }
@@ -122,7 +122,9 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
     // The programs of the target's major: they know its syntax. An archive of an older major they read as well.
     let tools = find(request.places, target.session.server_version_num() / 10_000)?;
     let passfile = Passfile::create(request.scratch, request.to)?;
-    let mut job = Job { request, manifest, tools, passfile, to: request.to.clone(), stop, observer };
+    // The session may be with another database of the same server.
+    let programs = target.session.for_programs().at(&request.to.database);
+    let mut job = Job { request, manifest, tools, passfile, programs, stop, observer };
     if request.tables.is_empty() {
         let properties = place::make_room(&job, target, &mut restored)?;
         restored.warnings.extend(job.read_money()?);
@@ -159,10 +161,11 @@ pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
     let target = place::check(request, manifest, stop, &mut restored.warnings)?;
     let tools = find(request.places, target.session.server_version_num() / 10_000)?;
     let passfile = Passfile::create(request.scratch, request.to)?;
-    let mut job = Job { request, manifest, tools, passfile, to: request.to.clone(), stop, observer };
+    let programs = target.session.for_programs().at(&request.to.database);
+    let mut job = Job { request, manifest, tools, passfile, programs, stop, observer };
     place::make_room(&job, target, &mut restored)?;
     job.read_money()?;
-    let failed = job.pg_restore_going_on(&job.to).arg(job.archive()).run_on(stop)?;
+    let failed = job.pg_restore_going_on(&job.programs).arg(job.archive()).run_on(stop)?;
     if failed.is_empty() {
         return Ok(Vec::new());
     }
@@ -182,11 +185,11 @@ impl Job<'_> {
         if own.is_empty() {
             return Ok(None);
         }
-        if let Some(to) = catalogue::monetary_connection(&self.to, own, self.stop)? {
-            self.to = to;
+        if let Some(to) = catalogue::monetary_connection(&self.programs, own, self.stop)? {
+            self.programs = to;
             return Ok(None);
         }
-        let mut session = Session::connect(&self.to, self.stop)?;
+        let mut session = Session::connect(&self.programs, self.stop)?;
         let same = session.query("SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'lc_monetary'")?.single()? == own;
         let told = format!(
             "{what}: they are written as lc_monetary = '{}' has it, and the sessions could not be given that; restore over a direct connection to a server that has this locale",
@@ -231,9 +234,9 @@ impl Job<'_> {
         if self.request.jobs == 1 {
             return Ok(None);
         }
-        let own = self.to.options.as_deref().unwrap_or_default();
+        let own = self.programs.options.as_deref().unwrap_or_default();
         let connection =
-            Connection { options: Some(format!("{own} -c max_parallel_maintenance_workers=0 -c max_parallel_workers_per_gather=0")), ..self.to.clone() };
+            Connection { options: Some(format!("{own} -c max_parallel_maintenance_workers=0 -c max_parallel_workers_per_gather=0")), ..self.programs.clone() };
         let tried = Session::connect(&connection, self.stop);
         self.stop.check()?;
         Ok(tried.ok().map(|_| connection))
@@ -262,7 +265,7 @@ impl Job<'_> {
     /// early keys that were not.
     fn rest(&self, order: &Order, left: &[Key], serial: Option<&Connection>) -> Result<()> {
         let jobs = self.request.jobs;
-        let to = &self.to;
+        let to = &self.programs;
         self.apply_entries(to, "rest", &order.rest, jobs)?;
         let all_keys: Vec<u32> = order.keys.iter().copied().chain(left.iter().map(|key| key.entry)).collect();
         // Keys of large tables follow each other, as they lock them: they are what is waited for, and processes beside a view's own would only be in their way.
@@ -295,7 +298,6 @@ impl Job<'_> {
             return Ok(());
         }
         let mut session = Session::connect(self.request.to, self.stop)?;
-        session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
         catalogue::monetary(&mut session, self.manifest)?;
         let mut wrong = Vec::new();
         for index in tables {
@@ -327,7 +329,7 @@ impl Job<'_> {
 
     /// pg_restore into the target. The first error ends it: a restore that went on after one is no restore.
     fn pg_restore(&self) -> Tool {
-        self.pg_restore_into(&self.to)
+        self.pg_restore_into(&self.programs)
     }
 
     fn pg_restore_into(&self, to: &Connection) -> Tool {

@@ -157,17 +157,18 @@ fn row_level_security_that_would_hide_rows() {
     assert_eq!(manifest(&day.repo.newest()).tables.iter().find(|table| table.name == "secrets").unwrap().rows, 100);
 }
 
-/// A real PgBouncer before a cluster. Ends with the value.
-struct Bouncer(Child, std::path::PathBuf);
+/// A real PgBouncer before a cluster: the process, and the folder of its socket. Ends with the value.
+pub struct Bouncer(Child, pub std::path::PathBuf);
 
 impl Bouncer {
-    fn start(cluster: &Cluster, mode: &str) -> Bouncer {
+    /// One in this mode, with these lines of settings.
+    pub fn start(cluster: &Cluster, mode: &str, more: &str) -> Bouncer {
         let home = new_folder("pgbouncer");
         let (uid, gid) = server_user().map_or((None, None), |(uid, gid)| (Some(uid), Some(gid)));
         std::os::unix::fs::chown(&home, uid, gid).unwrap();
         let text = format!(
             "[databases]\n* = host={} port={}\n[pgbouncer]\nlisten_addr =\nlisten_port = 6432\nunix_socket_dir = {home}\nauth_type = any\nuser =\npool_mode = {mode}\n\
-            pidfile = {home}/bouncer.pid\nlogfile = {home}/log\nignore_startup_parameters = extra_float_digits\n",
+            pidfile = {home}/bouncer.pid\nlogfile = {home}/log\nignore_startup_parameters = extra_float_digits\n{more}",
             cluster.socket().display(),
             cluster.port(),
             home = home.display()
@@ -201,7 +202,7 @@ fn pgbouncer_in_transaction_mode_is_refused_and_in_session_mode_it_works() {
     let Some(cluster) = Cluster::of(15) else { return };
     let day = Day::new(&cluster);
     for (mode, refused) in [("transaction", true), ("statement", true), ("session", false)] {
-        let bouncer = Bouncer::start(&cluster, mode);
+        let bouncer = Bouncer::start(&cluster, mode, "");
         let through = day.backup(&[]).env("DB_HOST", &bouncer.1).env("DB_PORT", "6432").run();
         if refused {
             through.failed(10, &["pooler", "session"]);

@@ -147,6 +147,11 @@ fn faults() -> Vec<Fault> {
         fault("a large object short", Plant::Objects("SELECT lo_truncate(lo_open(4711, 131072), 100)"), Bad("large objects")),
         fault("a large object missing", Plant::Objects("SELECT lo_unlink(4711), lo_from_bytea(4712, 'another')"), Bad("large objects")),
         fault("a role missing", Plant::Globals(|text, role| without(&text, &format!("CREATE ROLE {role};"))), Bad("ROLE")),
+        fault(
+            "a role's setting broken",
+            Plant::Globals(|text, _| format!("{text}\nALTER ROLE postgres SET SET;\n")),
+            Bad("a statement of 'globals.sql.gz' fails"),
+        ),
         fault("a role's attributes missing", Plant::Globals(|text, _| text[..text.len() / 2].to_owned()), Bad("globals.sql.gz")),
         fault(
             "an extension absent",

@@ -15,7 +15,6 @@ fn rule(catalogue: &str, column: &str) -> Option<Rule> {
 /// The inventory of a database.
 fn read(database: &Database) -> Vec<u8> {
     let mut session = Session::connect(&database.cluster.connection(&database.name), &Stop::new()).unwrap();
-    session.execute(&kluis::postgres::catalogue::settings(session.server_version_num() / 10_000)).unwrap();
     let encoding = database.value("SHOW server_encoding");
     let mut text = Vec::new();
     inventory::read(&mut session, &encoding, |line| Ok(text.extend_from_slice(line))).unwrap();

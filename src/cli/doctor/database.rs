@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::postgres::catalogue::{self, Facts};
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Places, find};
-use crate::preflight::{not_pooled, refused};
+use crate::preflight::refused;
 use crate::stop::Stop;
 use crate::units::format_bytes;
 
@@ -25,10 +25,6 @@ pub fn check(sheet: &mut Sheet<'_>, target: &Target, places: &Places, stop: &Sto
         (false, false) => "not encrypted",
     };
     sheet.ok("connection", format!("{label}, {road}"))?;
-    if let Err(error) = not_pooled(&target.connection, &mut session, stop) {
-        // Nothing that such a connection says is of use: each answer may come from another server process.
-        return sheet.problem("pooler", &error);
-    }
     let facts = match catalogue::facts(&mut session) {
         Ok(facts) => facts,
         Err(error) => return sheet.problem("version", &error),
@@ -43,10 +39,8 @@ pub fn check(sheet: &mut Sheet<'_>, target: &Target, places: &Places, stop: &Sto
 }
 
 fn rights(sheet: &mut Sheet<'_>, session: &mut Session, facts: &Facts) -> Result<()> {
-    let answers = session.execute(&catalogue::settings(facts.server.major)).and_then(|()| {
-        let obstacles = catalogue::obstacles(session)?;
-        Ok((obstacles, catalogue::readable_role(session)?, catalogue::plain_tables(session, facts.server.standby)?))
-    });
+    let answers = catalogue::obstacles(session)
+        .and_then(|obstacles| Ok((obstacles, catalogue::readable_role(session)?, catalogue::plain_tables(session, facts.server.standby)?)));
     let (obstacles, readable, tables) = match answers {
         Ok(answers) => answers,
         Err(error) => return sheet.problem("rights", &error),

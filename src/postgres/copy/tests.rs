@@ -36,15 +36,13 @@ fn session(script: Vec<u8>, hang_up: bool, stop: &Stop) -> Session {
         let greeting = [message(b'R', &[0; 4]), message(b'S', b"server_version\x0015.3\0"), message(b'Z', b"I")];
         stream.write_all(&greeting.concat()).unwrap();
         swallow(&mut stream, 1);
-        stream.write_all(&[message(b'C', b"SET\0"), message(b'Z', b"I")].concat()).unwrap();
-        swallow(&mut stream, 1);
         // A client that has had enough hangs up in the middle.
         let _ = stream.write_all(&[message(b'H', &[0, 0, 0]), script].concat());
         if !hang_up {
             let _ = stream.read_to_end(&mut Vec::new());
         }
     });
-    Session::connect(&Connection::from_url(&url).unwrap(), stop).unwrap()
+    Session::start(&Connection::from_url(&url).unwrap(), stop).unwrap()
 }
 
 /// Everything that COPY returns for `script`: the text, the rows that `each` saw, and how it ended.

@@ -34,7 +34,9 @@ impl Peer {
                         let _ = stream.write_all(&bytes);
                         let _ = stream.shutdown(std::net::Shutdown::Write);
                     } else {
-                        let _ = stream.write_all(b"C\0\0\0\x08SET\0Z\0\0\0\x05I");
+                        // One row of one value, whatever the statement: the process that was announced is 0.
+                        let _ = stream.write_all(b"T\0\0\0\x1a\0\x01p\0\0\0\0\0\0\0\0\0\0\x17\0\x04\xff\xff\xff\xff\0\0");
+                        let _ = stream.write_all(b"D\0\0\0\x0b\0\x01\0\0\0\x010C\0\0\0\x08SET\0Z\0\0\0\x05I");
                     }
                 }
             }

@@ -294,7 +294,9 @@ impl Database {
 
     /// A session in it, for threads that do many things.
     pub fn session(&self) -> Session {
-        Session::connect(&self.cluster.connection(&self.name), &Stop::new()).expect("the server lets us in")
+        let mut session = Session::connect(&self.cluster.connection(&self.name), &Stop::new()).expect("the server lets us in");
+        session.execute("SET search_path = public").expect("a search path can be set");
+        session
     }
 
     /// The URL for `restore --to`; host, port and user come from the environment (see `Kluis::to`).
