@@ -9,6 +9,7 @@ mod containers;
 mod demo;
 mod documents;
 mod drill;
+mod extensions;
 mod fidelity;
 mod hostile;
 mod http;
