@@ -14,7 +14,6 @@ use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
 use crate::exception::Exception;
 use crate::manifest::{DrillFacts, Manifest};
-use crate::postgres::catalogue as server_catalogue;
 use crate::postgres::connection::Connection;
 use crate::postgres::properties;
 use crate::postgres::quote::quote_ident;
@@ -26,7 +25,7 @@ use crate::repository::list::Backup;
 use crate::restore;
 use crate::stop::Stop;
 use crate::units::format_bytes;
-use crate::{compare, verify};
+use crate::{compare, extensions, verify};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -78,6 +77,7 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
     };
     observer.event(&Event::Step("start a throwaway server"));
     let (locale, scratch) = (Locale::from(&manifest.database), request.scratch);
+    let preload = extensions::preload(manifest);
     let options = Options {
         tools: &tools,
         scratch,
@@ -87,7 +87,8 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
         sessions: request.jobs * 2 + 8,
         memory: Memory::default(),
         nice: request.nice,
-        settings: &[],
+        preload: &preload,
+        settings: &extensions::settings(&preload, &manifest.database.name),
     };
     let server = match Throwaway::start(&options, stop) {
         Ok(server) => server,
@@ -168,14 +169,9 @@ fn judge(
         return Ok(Verdict::Bad(wrong));
     }
     let mut session = Session::connect(&server.connection("postgres"), stop)?;
-    let lacking: Vec<String> = server_catalogue::missing_extensions(&mut session, &manifest.database)?;
+    let lacking = restore::extensions::not_here(&mut session, manifest, server.left_out())?;
     if !lacking.is_empty() {
-        return Ok(Verdict::CannotJudge(
-            lacking
-                .iter()
-                .map(|name| format!("extension {name} is not installed on this machine: install its package for PostgreSQL {}", manifest.server.major))
-                .collect(),
-        ));
+        return Ok(Verdict::CannotJudge(lacking));
     }
     observer.event(&Event::Step("roles"));
     let wrong = globals::restore(backup, manifest, &mut session)?;
@@ -236,7 +232,8 @@ fn judge(
         Ok(both) => both,
         Err(error) => return reasons::verdict(error, false),
     };
-    let mut wrong: Vec<String> = comparison.different.iter().map(|(index, difference)| difference.describe(&manifest.tables[*index])).collect();
+    let drifts = |index: usize| extensions::drifts(&manifest.database, &manifest.tables[index].schema, &manifest.tables[index].name);
+    let mut wrong: Vec<String> = comparison.different.iter().filter(|(index, _)| !drifts(*index)).map(|(index, difference)| difference.describe(&manifest.tables[*index])).collect();
     wrong.extend(
         comparison
             .extra

@@ -2,6 +2,7 @@
 //! It owns the order of things and every check before the first write; it leaves the schema to pg_restore. No psql, so no meta-commands.
 //! Invariant: nothing is written before the backup's hashes, the server's version, roles, tablespaces and extensions were found right.
 
+pub mod extensions;
 mod loading;
 mod objects;
 mod order;
@@ -15,6 +16,7 @@ use crate::manifest::{LargeObjects, Manifest, Mover};
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
 use crate::postgres::contents::Entry;
+use crate::postgres::session::Session;
 use crate::postgres::tools::{Places, Tools, find};
 use crate::postgres::{catalogue, contents};
 use crate::repository::files::open_file;
@@ -157,7 +159,7 @@ impl Job<'_> {
     fn everything(&self, units: &[Unit], restored: &mut Restored) -> Result<()> {
         let (request, manifest) = (self.request, self.manifest);
         self.observer.event(&Event::Step("pre-data"));
-        self.apply(self.pg_restore().arg("--section=pre-data").arg(self.archive()))?;
+        self.pre_data()?;
         let order = if self.is_large() { Some(self.order()?) } else { None };
         self.observer.event(&Event::Step("rows"));
         let script = open_file(&request.backup.path.join(&manifest.script.file))?;
@@ -179,9 +181,26 @@ impl Job<'_> {
             Some(order) => self.rest(order, &rows.keys, serial.as_ref())?,
             None => self.apply(self.pg_restore().arg("--section=post-data").arg(format!("--jobs={}", request.jobs)).arg(self.archive()))?,
         }
-        self.check_rest(&rows.moved_by_pg_dump)?;
+        if crate::extensions::around(&manifest.database).next().is_some() {
+            extensions::after(&mut Session::connect(request.to, self.stop)?, &manifest.database)?;
+        }
+        self.check_rest(&rows.moved_by_pg_dump, &mut restored.warnings)?;
         (restored.tables, restored.rows, restored.bytes, restored.large_objects) = (rows.tables, rows.rows, rows.bytes, objects.count);
         Ok(())
+    }
+
+    /// Everything before the rows. Extensions that want to be told of a restore come first.
+    fn pre_data(&self) -> Result<()> {
+        let database = &self.manifest.database;
+        if crate::extensions::around(database).next().is_none() {
+            return self.apply(self.pg_restore().arg("--section=pre-data").arg(self.archive()));
+        }
+        let entries = self.listing(&["--section=pre-data"])?;
+        let schemas: Vec<u32> = extensions::schemas(&entries, database).map(|entry| entry.id).collect();
+        self.apply_entries(self.request.to, "schemas", &schemas, 1)?;
+        extensions::before(&mut Session::connect(self.request.to, self.stop)?, database)?;
+        let rest: Vec<u32> = entries.iter().map(|entry| entry.id).filter(|id| !schemas.contains(id)).collect();
+        self.apply_entries(self.request.to, "pre-data", &rest, 1)
     }
 
     /// The target, for sessions in which one process does all work of a statement. A connection pooler may refuse such settings at the start of a session:
@@ -251,17 +270,21 @@ impl Job<'_> {
     }
 
     /// Counts and digests the rows that pg_restore loaded.
-    fn check_rest(&self, tables: &[usize]) -> Result<()> {
+    fn check_rest(&self, tables: &[usize], warnings: &mut Vec<String>) -> Result<()> {
         if tables.is_empty() || self.request.no_check {
             return Ok(());
         }
-        let mut session = crate::postgres::session::Session::connect(self.request.to, self.stop)?;
+        let mut session = Session::connect(self.request.to, self.stop)?;
         session.execute(&catalogue::settings(session.server_version_num() / 10_000))?;
         let mut wrong = Vec::new();
         for index in tables {
             let table = &self.manifest.tables[*index];
             let found = crate::compare::digest_of(&mut session, table, &self.manifest.database.encoding)?;
             if (found.rows, found.hex()) != (table.rows, table.digest.clone()) {
+                if crate::extensions::drifts(&self.manifest.database, &table.schema, &table.name) {
+                    warnings.push(format!("table {} differs from the backup already, as an extension writes to it by itself", table.label()));
+                    continue;
+                }
                 wrong.push(format!("table {} has {} rows after the restore instead of {}, or other content", table.label(), found.rows, table.rows));
             }
         }

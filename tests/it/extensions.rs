@@ -4,10 +4,13 @@
 mod parts;
 
 use crate::drill::tamper::edit_manifest;
+use crate::malformed::damage::{Base, Seal, reseal};
 use crate::support::cluster::{Cluster, Database, MAJORS, bin, has_extension};
 use crate::support::kluis::kluis;
 use crate::support::repo::{Repo, manifest};
 use crate::support::{new_folder, skip, unique};
+use kluis::manifest::{Proof, Verdict};
+use kluis::repository::names;
 use kluis::stop::Stop;
 use parts::{CONTRIB, CRON, PARTMAN, PGAUDIT, POSTGIS, Part, TIMESCALEDB, VECTOR, trace};
 use std::path::{Path, PathBuf};
@@ -150,10 +153,128 @@ fn hypertables_come_back() {
     MAJORS.iter().for_each(|major| comes_back(*major, &[&TIMESCALEDB]));
 }
 
+/// The programs of that server in a folder of their own, without these files of its share and library folders.
+fn programs_without(cluster: &Cluster, lacking: &[&str]) -> Option<PathBuf> {
+    // Debian's programs find their folders by the end of their own path.
+    let home = std::fs::canonicalize(cluster.bin()).unwrap().parent().unwrap().to_owned();
+    let root = home.to_str()?.strip_suffix(&format!("/usr/lib/postgresql/{}", home.file_name()?.to_str()?)).map(PathBuf::from)?;
+    let (new, major) = (new_folder("programs"), home.file_name()?);
+    let places = [("usr/lib/postgresql", "bin"), ("usr/lib/postgresql", "lib"), ("usr/share/postgresql", "")];
+    for (place, folder) in places {
+        let (from, to) = (root.join(place).join(major).join(folder), new.join(place).join(major).join(folder));
+        std::fs::create_dir_all(&to).unwrap();
+        let copied = Command::new("cp").args(["-rL", "--no-target-directory"]).arg(&from).arg(&to).status().unwrap();
+        assert!(copied.success());
+        for name in lacking {
+            let _ = std::fs::remove_file(to.join(name));
+        }
+    }
+    if root.join("libs").exists() {
+        std::os::unix::fs::symlink(root.join("libs"), new.join("libs")).unwrap();
+    }
+    Some(new.join("usr/lib/postgresql").join(major).join("bin"))
+}
+
+/// What a drill says of the newest backup with these programs; its verdict must be that it cannot judge.
+#[track_caller]
+fn cannot_judge(repo: &Repo, programs: &Path, parts: &[&str]) {
+    let ended = kluis(&["drill", "latest"]).keeping(repo).env("BACKUP_PG_BIN", programs).run();
+    let proof = Proof::parse(&std::fs::read(repo.newest().join(names::PROOF)).unwrap()).unwrap();
+    assert_eq!(proof.verdict, Verdict::CannotJudge, "{ended:#?}");
+    parts.iter().for_each(|part| assert!(proof.findings.iter().any(|finding| finding.contains(part)), "'{part}' is not in {proof:#?}"));
+}
+
 #[test]
-fn red() {
-    let major: u32 = std::env::var("RED_MAJOR").unwrap().parse().unwrap();
-    let name = std::env::var("RED_PART").unwrap();
-    let parts: Vec<&Part> = TOGETHER.iter().chain(&[&TIMESCALEDB]).copied().filter(|part| part.name == name).collect();
-    comes_back(major, &parts);
+fn a_machine_without_the_extension_cannot_judge_and_names_the_package() {
+    let parts: &[&Part] = &[&POSTGIS, &VECTOR, &CRON, &PARTMAN, &PGAUDIT, &TIMESCALEDB];
+    for major in [17, 15] {
+        let Some((cluster, parts)) = server(major, parts, "app") else { continue };
+        let (database, repo) = (cluster.database_with("app", ""), Repo::new());
+        parts.iter().for_each(|part| drop(database.sql(&part.needs.iter().map(|name| format!("CREATE EXTENSION {name};")).collect::<String>())));
+        kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+        let lacking: Vec<String> = parts.iter().flat_map(|part| part.needs).map(|name| format!("extension/{name}.control")).collect();
+        let Some(programs) = programs_without(&cluster, &lacking.iter().map(String::as_str).collect::<Vec<_>>()) else { continue };
+        let packages = parts.iter().map(|part| match part.name {
+            "postgis" => format!("postgresql-{major}-postgis-3"),
+            "vector" => format!("postgresql-{major}-pgvector"),
+            name => format!("postgresql-{major}-{}", name.trim_start_matches("pg_")),
+        });
+        let packages: Vec<String> = packages.collect();
+        cannot_judge(&repo, &programs, &packages.iter().map(String::as_str).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_library_that_cannot_be_preloaded_is_named_and_the_others_are_preloaded() {
+    for major in [17, 15] {
+        let Some((cluster, parts)) = server(major, &[&CRON, &PGAUDIT], "app") else { continue };
+        let (database, repo) = (cluster.database_with("app", ""), Repo::new());
+        parts.iter().for_each(|part| (part.fill)(&database));
+        kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+        let Some(programs) = programs_without(&cluster, &["pg_cron.so"]) else { continue };
+        cannot_judge(&repo, &programs, &["library 'pg_cron' cannot be preloaded", &format!("postgresql-{major}-cron")]);
+        let findings = std::fs::read_to_string(repo.newest().join(names::PROOF)).unwrap();
+        assert!(!findings.contains("pgaudit"), "{findings}");
+    }
+}
+
+/// Backups of before tell nothing of libraries, and a role that may not read the setting tells nothing either: what the extensions are known to need is preloaded.
+#[test]
+fn what_the_source_preloads_need_not_be_known() {
+    let Some((cluster, parts)) = server(17, &[&TIMESCALEDB, &CRON, &PGAUDIT], "app") else { return };
+    let (database, repo, old) = (cluster.database_with("app", ""), Repo::new(), Repo::new());
+    parts.iter().for_each(|part| (part.fill)(&database));
+    let role = cluster.role("reader");
+    cluster.sql("app", &format!("GRANT pg_read_all_data TO {role}; ALTER ROLE {role} BYPASSRLS"));
+    kluis(&["backup"]).of(&database).role(&role).keeping(&repo).run();
+    assert_eq!(manifest(&repo.newest()).server.preload, None);
+    kluis(&["drill", "latest"]).keeping(&repo).tools(&cluster).run().done();
+
+    kluis(&["backup"]).of(&database).keeping(&old).run().done();
+    let preloaded = manifest(&old.newest()).server.preload.unwrap_or_default();
+    assert!(["timescaledb", "pg_cron", "pgaudit"].iter().all(|library| preloaded.iter().any(|there| there == library)), "{preloaded:?}");
+    let base = Base::read(&old.newest(), String::new());
+    edit_manifest(&old.newest(), |value| {
+        value["server"].as_object_mut().unwrap().remove("preload");
+        value["database"]["extensions"].as_array_mut().unwrap().iter_mut().for_each(|extension| drop(extension.as_object_mut().unwrap().remove("schema")));
+    });
+    reseal(&base, &old.newest(), Seal::Whole);
+    kluis(&["drill", "latest"]).keeping(&old).tools(&cluster).run().done();
+}
+
+/// Where the server is not prepared, that is said before anything is written.
+#[test]
+fn a_server_without_the_library_is_told_of_before_anything_is_written() {
+    let Some((cluster, parts)) = server(17, &[&TIMESCALEDB, &CRON, &PGAUDIT], "app") else { return };
+    let (database, repo) = (cluster.database_with("app", ""), Repo::new());
+    parts.iter().for_each(|part| (part.fill)(&database));
+    kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+    let restored = Database { cluster: cluster.clone(), name: "elsewhere".to_owned() };
+    let restore = || kluis(&["restore", "latest", "--create", "--to", &restored.url()]).keeping(&repo).into(&cluster).run();
+    restore().failed(10, &["cron.database_name = 'app'"]);
+    cluster.restart(&[]);
+    let lacking = ["timescaledb", "pg_cron", "pgaudit"].map(|library| format!("library '{library}' in shared_preload_libraries"));
+    restore().failed(10, &lacking.each_ref().map(String::as_str));
+    assert_eq!(cluster.value("postgres", "SELECT count(*) FROM pg_database WHERE datname = 'elsewhere'"), "0");
+}
+
+/// TimescaleDB may live in a schema of its own, which has to be there before it.
+#[test]
+fn hypertables_come_back_whatever_schema_the_extension_is_in() {
+    let Some((cluster, _)) = server(17, &[&TIMESCALEDB], "app") else { return };
+    let (database, repo) = (cluster.database_with("app", ""), Repo::new());
+    let owner = unique("owner");
+    database.sql(&format!(
+        "CREATE ROLE {owner}; CREATE SCHEMA series AUTHORIZATION {owner}; GRANT USAGE ON SCHEMA series TO PUBLIC; CREATE EXTENSION timescaledb SCHEMA series;
+        CREATE TABLE metrics (at timestamptz NOT NULL, value int); SELECT series.create_hypertable('metrics', 'at');
+        INSERT INTO metrics SELECT '2026-01-01'::timestamptz + i * interval '1 day', i FROM generate_series(1, 100) i"
+    ));
+    kluis(&["backup"]).of(&database).keeping(&repo).env("BACKUP_DRILL", "every-backup").run().done();
+    let restored = Database { cluster: cluster.clone(), name: "app_restored".to_owned() };
+    kluis(&["restore", "latest", "--create", "--to", &restored.url()]).keeping(&repo).into(&cluster).run().done();
+    same_rows(&repo.newest(), &restored);
+    assert_eq!(restored.value("SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'series'"), owner);
+    cluster.sql("postgres", "DROP DATABASE app_restored WITH (FORCE)");
+    by_the_notes(&cluster, &repo.newest());
+    same_rows(&repo.newest(), &restored);
 }

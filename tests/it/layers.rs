@@ -29,6 +29,7 @@ const ROOMS: &[&[&str]] = &[
     &["postgres", "notes"],
     &["script", "repository"],
     &["stop"],
+    &["extensions"],
     &["manifest", "retention", "schedule", "units", "events", "log", "receiver"],
     &["error", "exception"],
 ];
@@ -41,6 +42,7 @@ const PURE: &[&str] = &[
     "src/daemon.rs",
     "src/events.rs",
     "src/exception.rs",
+    "src/extensions.rs",
     "src/log.rs",
     "src/manifest.rs",
     "src/metrics.rs",
