@@ -157,7 +157,7 @@ fn hypertables_come_back() {
 fn programs_without(cluster: &Cluster, lacking: &[&str]) -> Option<PathBuf> {
     // Debian's programs find their folders by the end of their own path.
     let home = std::fs::canonicalize(cluster.bin()).unwrap().parent().unwrap().to_owned();
-    let root = home.to_str()?.strip_suffix(&format!("/usr/lib/postgresql/{}", home.file_name()?.to_str()?)).map(PathBuf::from)?;
+    let root = home.to_str()?.strip_suffix(&format!("usr/lib/postgresql/{}", home.file_name()?.to_str()?)).map(PathBuf::from)?;
     let (new, major) = (new_folder("programs"), home.file_name()?);
     let places = [("usr/lib/postgresql", "bin"), ("usr/lib/postgresql", "lib"), ("usr/share/postgresql", "")];
     for (place, folder) in places {
@@ -251,7 +251,7 @@ fn a_server_without_the_library_is_told_of_before_anything_is_written() {
     kluis(&["backup"]).of(&database).keeping(&repo).run().done();
     let restored = Database { cluster: cluster.clone(), name: "elsewhere".to_owned() };
     let restore = || kluis(&["restore", "latest", "--create", "--to", &restored.url()]).keeping(&repo).into(&cluster).run();
-    restore().failed(10, &["cron.database_name = 'app'"]);
+    restore().failed(10, &["cron.database_name = 'elsewhere'"]);
     cluster.restart(&[]);
     let lacking = ["timescaledb", "pg_cron", "pgaudit"].map(|library| format!("library '{library}' in shared_preload_libraries"));
     restore().failed(10, &lacking.each_ref().map(String::as_str));

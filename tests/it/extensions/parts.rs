@@ -44,7 +44,7 @@ fn contrib(database: &Database) {
         ("citext", "CREATE TABLE citexts (v x.citext PRIMARY KEY); INSERT INTO citexts VALUES ('Ab')"),
         ("ltree", "CREATE TABLE ltrees (v x.ltree); INSERT INTO ltrees VALUES ('a.b'); CREATE INDEX ON ltrees USING gist (v)"),
         ("cube", "CREATE TABLE cubes (v x.cube); INSERT INTO cubes VALUES ('(1,2)'); CREATE INDEX ON cubes USING gist (v)"),
-        ("earthdistance", "CREATE TABLE earths (v x.earth); INSERT INTO earths VALUES ('(1,2,3)')"),
+        ("earthdistance", "CREATE TABLE earths (v x.earth); INSERT INTO earths VALUES ('(6378168,0,0)')"),
         ("seg", "CREATE TABLE segs (v x.seg PRIMARY KEY); INSERT INTO segs VALUES ('1.0 .. 2.0')"),
         ("isn", "CREATE TABLE isbns (v x.isbn PRIMARY KEY); INSERT INTO isbns VALUES ('1-58488-540-8')"),
         ("intarray", "CREATE TABLE arrays (v int[]); INSERT INTO arrays VALUES ('{1,2}'); CREATE INDEX ON arrays USING gist (v x.gist__int_ops)"),
