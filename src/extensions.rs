@@ -77,7 +77,12 @@ pub const KNOWN: &[Known] = &[
             needed: true,
             works: true,
             // The second is older than the first: before 1.4 a job that cannot connect is what does not run.
-            settings: &[("cron.database_name", "{database}"), ("cron.launch_active_jobs", "off"), ("cron.host", "/nowhere"), ("cron.use_background_workers", "off")],
+            settings: &[
+                ("cron.database_name", "{database}"),
+                ("cron.launch_active_jobs", "off"),
+                ("cron.host", "/nowhere"),
+                ("cron.use_background_workers", "off"),
+            ],
             only_in: Some("cron.database_name"),
         }),
         around: None,
@@ -238,12 +243,9 @@ mod tests {
 
     #[test]
     fn lists_of_libraries() {
-        for (list, expected) in [
-            ("", &[] as &[&str]),
-            ("timescaledb", &["timescaledb"]),
-            (" a , \"b, c\",$libdir/d, /usr/lib/e.so, a", &["a", "b, c", "d", "e"]),
-            (",,", &[]),
-        ] {
+        for (list, expected) in
+            [("", &[] as &[&str]), ("timescaledb", &["timescaledb"]), (" a , \"b, c\",$libdir/d, /usr/lib/e.so, a", &["a", "b, c", "d", "e"]), (",,", &[])]
+        {
             assert_eq!(libraries(list), expected, "{list}");
         }
     }

@@ -233,7 +233,8 @@ fn judge(
         Err(error) => return reasons::verdict(error, false),
     };
     let drifts = |index: usize| extensions::drifts(&manifest.database, &manifest.tables[index].schema, &manifest.tables[index].name);
-    let mut wrong: Vec<String> = comparison.different.iter().filter(|(index, _)| !drifts(*index)).map(|(index, difference)| difference.describe(&manifest.tables[*index])).collect();
+    let mut wrong: Vec<String> =
+        comparison.different.iter().filter(|(index, _)| !drifts(*index)).map(|(index, difference)| difference.describe(&manifest.tables[*index])).collect();
     wrong.extend(
         comparison
             .extra

@@ -2,7 +2,7 @@
 //! It owns the checks of preloaded libraries and versions, and the calls before and after; it leaves the knowledge to `crate::extensions`.
 //! Invariant: `unready` changes nothing; after `before` comes `after`, or the restore has failed.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::extensions::{Around, around, known, package};
 use crate::manifest::{Database, Extension, Manifest};
 use crate::postgres::catalogue;
@@ -22,11 +22,15 @@ pub fn unready(session: &mut Session, database: &Database, name: &str) -> Result
             Ok(rows.get(0, 0).map(str::to_owned))
         };
         if setting(session, library.sign)?.is_none() {
-            lacking.push(format!("library '{}' in shared_preload_libraries, for extension {}", library.name, quote_ident(&extension.name)));
+            lacking.push(format!("library '{}' in shared_preload_libraries, for extension {}", library.name, extension.name.escape_debug()));
         } else if let Some(only) = library.only_in
             && setting(session, only)?.is_some_and(|there| there != name)
         {
-            lacking.push(format!("{only} = '{}', for extension {}, which can live in no other database of a server", name.escape_debug(), extension.name));
+            lacking.push(format!(
+                "{only} = '{}', for extension {}, which can live in no other database of a server",
+                name.escape_debug(),
+                extension.name.escape_debug()
+            ));
         }
     }
     for (extension, _) in around(database) {
@@ -35,7 +39,11 @@ pub fn unready(session: &mut Session, database: &Database, name: &str) -> Result
             quote_literal(&extension.name)
         ))?;
         if !versions.is_empty() && !versions.iter().any(|row| row.first().and_then(Option::as_deref) == Some(extension.version.as_str())) {
-            lacking.push(format!("version {} of extension {} (its catalogue can be restored into no other)", extension.version, quote_ident(&extension.name)));
+            lacking.push(format!(
+                "version {} of extension {} (its catalogue can be restored into no other)",
+                extension.version.escape_debug(),
+                extension.name.escape_debug()
+            ));
         }
     }
     Ok(lacking)
@@ -68,9 +76,19 @@ pub fn schemas<'e>(entries: &'e [Entry], database: &'e Database) -> impl Iterato
 pub fn before(session: &mut Session, database: &Database) -> Result<()> {
     for (extension, around) in around(database) {
         let name = quote_ident(&extension.name);
-        let create =
-            format!("CREATE EXTENSION IF NOT EXISTS {name} SCHEMA {} VERSION {}", quote_ident(extension.schema()), quote_literal(&extension.version));
-        session.execute(&create).map_err(|error| error.context(format!("cannot create extension {name}")))?;
+        let create = format!("CREATE EXTENSION IF NOT EXISTS {name} SCHEMA {} VERSION {}", quote_ident(extension.schema()), quote_literal(&extension.version));
+        session.execute(&create).map_err(|error| error.context(format!("cannot create extension '{}'", extension.name.escape_debug())))?;
+        let found = format!("SELECT extversion FROM pg_catalog.pg_extension WHERE extname OPERATOR(pg_catalog.=) {}", quote_literal(&extension.name));
+        let rows = session.query(&found)?;
+        if rows.single()? != extension.version {
+            let what = format!(
+                "extension '{}' is in the database already, in version {} and not in the backup's {}",
+                extension.name.escape_debug(),
+                rows.single()?.escape_debug(),
+                extension.version.escape_debug()
+            );
+            return Err(Error::new(Kind::Usage, what).hinted("restore into a new database (--create), or drop the extension there"));
+        }
         call(session, extension, around.before)?;
     }
     Ok(())
@@ -82,6 +100,6 @@ pub fn after(session: &mut Session, database: &Database) -> Result<()> {
 }
 
 fn call(session: &mut Session, extension: &Extension, function: &str) -> Result<()> {
-    let explain = |error: Error| error.context(format!("extension {} cannot be told of the restore: {function}() failed", quote_ident(&extension.name)));
+    let explain = |error: Error| error.context(format!("extension '{}' cannot be told of the restore: {function}() failed", extension.name.escape_debug()));
     session.execute(&format!("SELECT {}()", quote_qualified(extension.schema(), function))).map_err(explain)
 }

@@ -9,7 +9,7 @@ use crate::support::cluster::{Cluster, Database, MAJORS, bin, has_extension};
 use crate::support::kluis::kluis;
 use crate::support::repo::{Repo, manifest};
 use crate::support::{new_folder, skip, unique};
-use kluis::manifest::{Proof, Verdict};
+use kluis::manifest::{Proof, Rung, Verdict};
 use kluis::repository::names;
 use kluis::stop::Stop;
 use parts::{CONTRIB, CRON, PARTMAN, PGAUDIT, POSTGIS, Part, TIMESCALEDB, VECTOR, trace};
@@ -19,7 +19,9 @@ use std::process::Command;
 /// What a server sets that has these libraries, in whose database of this name pg_cron's jobs live. They are kept from running there: what a drill must not
 /// do, its source must not do either.
 fn settings(parts: &[&Part], bin: &Path, database: &str) -> Vec<String> {
-    let installed = |library: &str| bin.parent().is_some_and(|home| ["lib", "lib/postgresql"].iter().any(|folder| home.join(folder).join(format!("{library}.so")).exists()));
+    let installed = |library: &str| {
+        bin.parent().is_some_and(|home| ["lib", "lib/postgresql"].iter().any(|folder| home.join(folder).join(format!("{library}.so")).exists()))
+    };
     let libraries: Vec<&str> = parts.iter().flat_map(|part| part.preload).copied().filter(|library| installed(library)).collect();
     let mut settings = vec![format!("shared_preload_libraries={}", libraries.join(","))];
     if libraries.contains(&"pg_cron") {
@@ -240,6 +242,33 @@ fn what_the_source_preloads_need_not_be_known() {
     });
     reseal(&base, &old.newest(), Seal::Whole);
     kluis(&["drill", "latest"]).keeping(&old).tools(&cluster).run().done();
+
+    // Rows of an extension's catalogue fit no other version of it.
+    edit_manifest(&old.newest(), |value| {
+        let extensions = value["database"]["extensions"].as_array_mut().unwrap();
+        extensions.iter_mut().find(|extension| extension["name"] == "timescaledb").unwrap()["version"] = "1.2.3".into();
+    });
+    reseal(&base, &old.newest(), Seal::Whole);
+    cannot_judge(&old, cluster.bin(), &["lacks version 1.2.3 of extension timescaledb"]);
+}
+
+/// In a drill's server there is no process of an extension's, and no job runs, however often it is due.
+#[test]
+fn nothing_of_an_extension_works_in_a_drill() {
+    for major in [13, 15, 17, 18] {
+        let Some((cluster, parts)) = server(major, &[&CRON, &TIMESCALEDB, &PARTMAN], "app") else { continue };
+        let (database, repo, checks) = (cluster.database_with("app", ""), Repo::new(), new_folder("checks"));
+        parts.iter().for_each(|part| (part.fill)(&database));
+        kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+        let workers = "SELECT count(*) = 0 FROM pg_stat_activity
+            WHERE backend_type NOT IN ('client backend', 'checkpointer', 'background writer', 'walwriter', 'autovacuum launcher', 'io worker')";
+        let checks_of = [("1", "SELECT pg_sleep(3)::text = ''"), ("2", workers), ("3", "SELECT count(*) = 5 FROM cron.job_run_details")];
+        checks_of.iter().for_each(|(name, sql)| std::fs::write(checks.join(format!("{name}.sql")), sql).unwrap());
+        let ended = kluis(&["drill", "latest"]).keeping(&repo).tools(&cluster).env("BACKUP_ASSERTIONS", &checks).run().done();
+        let proof = Proof::parse(&std::fs::read(repo.newest().join(names::PROOF)).unwrap()).unwrap();
+        assert_eq!(proof.rung, Rung::Asserted, "{ended:#?}");
+        assert!(!trace(&cluster).exists(), "a job ran in the drill of PostgreSQL {major}");
+    }
 }
 
 /// Where the server is not prepared, that is said before anything is written.
