@@ -173,7 +173,7 @@ pub fn around(database: &Database) -> impl Iterator<Item = (&Extension, &'static
 /// Whether the table is one of the database's extensions that changes by itself.
 pub fn drifts(database: &Database, schema: &str, table: &str) -> bool {
     let is_it = |name: &&str| name.split_once('.') == Some((schema, table));
-    database.extensions.iter().filter_map(|extension| known(&extension.name)).any(|known| known.drifting.iter().any(|name| is_it(&name)))
+    database.extensions.iter().filter_map(|extension| known(&extension.name)).any(|known| known.drifting.iter().any(&is_it))
 }
 
 /// The names in a list of libraries, as `shared_preload_libraries` has it: separated by commas, in double quotes where need be, with or without a path and

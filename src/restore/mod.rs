@@ -12,7 +12,7 @@ mod tables;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
-use crate::manifest::{LargeObjects, Manifest, Mover};
+use crate::manifest::{LargeObjects, Manifest, Mover, Table};
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
 use crate::postgres::contents::Entry;
@@ -118,6 +118,11 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
             place::settle(request, stop, &properties, &mut restored.warnings)?;
         }
     } else {
+        let empty: Vec<String> = chosen.iter().map(|index| &manifest.tables[*index]).filter(|table| table.rows == 0).map(Table::label).collect();
+        if !empty.is_empty() && manifest.database.extensions.iter().any(|extension| extension.name == "timescaledb") {
+            let what = "if it is a hypertable, its rows are in its chunks, which --table does not bring back: restore the whole database beside this one";
+            restored.warnings.push(format!("table {} is empty in the backup; {what}", empty.join(", ")));
+        }
         tables::restore(&job, target.session, &chosen, &units, &mut restored)?;
     }
     Ok(restored)
