@@ -152,7 +152,13 @@ pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
     let passfile = Passfile::create(request.scratch, request.to)?;
     let job = Job { request, manifest, tools, passfile, stop, observer };
     place::make_room(&job, target, &mut warnings)?;
-    let failed = job.pg_restore_going_on(request.to).arg(job.archive()).run_on(stop)?;
+    let rest = job.extensions_first(&[])?.map(|rest| job.list_file("stock", &rest)).transpose()?;
+    let mut tool = job.pg_restore_going_on(request.to);
+    if let Some(rest) = &rest {
+        tool = tool.arg("--use-list").arg(&rest.0);
+    }
+    let failed = tool.arg(job.archive()).run_on(stop)?;
+    job.extensions_last()?;
     if failed.is_empty() {
         return Ok(Vec::new());
     }
@@ -186,26 +192,41 @@ impl Job<'_> {
             Some(order) => self.rest(order, &rows.keys, serial.as_ref())?,
             None => self.apply(self.pg_restore().arg("--section=post-data").arg(format!("--jobs={}", request.jobs)).arg(self.archive()))?,
         }
-        if crate::extensions::around(&manifest.database).next().is_some() {
-            extensions::after(&mut Session::connect(request.to, self.stop)?, &manifest.database)?;
-        }
+        self.extensions_last()?;
         self.check_rest(&rows.moved_by_pg_dump, &mut restored.warnings)?;
         (restored.tables, restored.rows, restored.bytes, restored.large_objects) = (rows.tables, rows.rows, rows.bytes, objects.count);
         Ok(())
     }
 
-    /// Everything before the rows. Extensions that want to be told of a restore come first.
+    /// Everything before the rows.
     fn pre_data(&self) -> Result<()> {
+        match self.extensions_first(&["--section=pre-data"])? {
+            Some(rest) => self.apply_entries(self.request.to, "pre-data", &rest, 1),
+            None => self.apply(self.pg_restore().arg("--section=pre-data").arg(self.archive())),
+        }
+    }
+
+    /// Creates the extensions that want to be told of a restore, and tells them. Returns those of the archive's entries, as listed with these options,
+    /// that are still to be restored; none: all of them, as there is no such extension.
+    fn extensions_first(&self, options: &[&str]) -> Result<Option<Vec<u32>>> {
         let database = &self.manifest.database;
         if crate::extensions::around(database).next().is_none() {
-            return self.apply(self.pg_restore().arg("--section=pre-data").arg(self.archive()));
+            return Ok(None);
         }
-        let entries = self.listing(&["--section=pre-data"])?;
+        let entries = self.listing(options)?;
         let schemas: Vec<u32> = extensions::schemas(&entries, database).map(|entry| entry.id).collect();
         self.apply_entries(self.request.to, "schemas", &schemas, 1)?;
         extensions::before(&mut Session::connect(self.request.to, self.stop)?, database)?;
-        let rest: Vec<u32> = entries.iter().map(|entry| entry.id).filter(|id| !schemas.contains(id)).collect();
-        self.apply_entries(self.request.to, "pre-data", &rest, 1)
+        Ok(Some(entries.iter().map(|entry| entry.id).filter(|id| !schemas.contains(id)).collect()))
+    }
+
+    /// Tells them that it is over.
+    fn extensions_last(&self) -> Result<()> {
+        let database = &self.manifest.database;
+        if crate::extensions::around(database).next().is_none() {
+            return Ok(());
+        }
+        extensions::after(&mut Session::connect(self.request.to, self.stop)?, database)
     }
 
     /// The target, for sessions in which one process does all work of a statement. A connection pooler may refuse such settings at the start of a session:
