@@ -15,6 +15,7 @@ pub mod dump;
 pub mod error;
 pub mod events;
 pub mod exception;
+pub mod extensions;
 pub mod http;
 pub mod log;
 pub mod manifest;

@@ -89,6 +89,12 @@ pub struct Server {
     pub escapes_bytea: bool,
     /// Whether the role's password hashes are in the globals.
     pub role_passwords: bool,
+    /// `shared_preload_libraries`, in order, by name alone. None: the role may not read it, or nobody asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preload: Option<Vec<String>>,
+    /// The libraries that sessions in the database load at their start, by settings of the server, the database and roles, as far as the role may read them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub session_preload: Vec<String>,
 }
 
 /// The database that was dumped, with what lies outside of a dump but is needed for a restore.
@@ -176,12 +182,22 @@ impl Property {
 }
 
 /// An installed extension.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Extension {
     /// Its name.
     pub name: String,
     /// Its installed version.
     pub version: String,
+    /// The schema that it is in; empty where nobody asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub schema: String,
+}
+
+impl Extension {
+    /// The schema that it is in. Manifests of before do not tell, and nearly everybody has it there.
+    pub fn schema(&self) -> &str {
+        if self.schema.is_empty() { "public" } else { &self.schema }
+    }
 }
 
 /// The script, and where its sections lie.

@@ -3,7 +3,8 @@
 //! Invariant: every command can be copied as it stands; names are quoted for the shell.
 
 use crate::exception::{Class, Exceptions};
-use crate::manifest::{BY_DRILL, Manifest, Proof, Verdict};
+use crate::extensions::{self, Library};
+use crate::manifest::{BY_DRILL, Database, Extension, Manifest, Proof, Verdict};
 use crate::repository::names;
 use crate::units::{first, format_bytes, format_count, format_duration};
 use std::time::Duration;
@@ -73,6 +74,7 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
     };
     let mut tablespaces = database.tablespaces.clone();
     tablespaces.extend(database.tablespace.clone().filter(|name| !database.tablespaces.contains(name)));
+    let (before, after) = calls(database, &to);
     let needs = [
         list("roles", &database.roles),
         list("tablespaces", &tablespaces),
@@ -95,15 +97,17 @@ With nothing but PostgreSQL's own programs of version {major} or newer, in this 
     sha256sum -c {sums}
     gunzip -c {globals} | psql -X -d postgres
     {create} {dashes}{new}
-    gunzip -c {script} | psql -X -v ON_ERROR_STOP=1 -d {to}
-
+{before}    gunzip -c {script} | {edit}psql -X -v ON_ERROR_STOP=1 -d {to}
+{after}
 The second line makes the roles; \"already exists\" is no error there. The last line must end without an error (check `${{PIPESTATUS[@]}}` in bash).
 {own}{except}
 ## What it needs
 
 - PostgreSQL {major} or newer
 - encoding {encoding}, collation {collate}{provider}
-{needs}",
+{needs}{libraries}",
+        edit = schema_made_before(database),
+        libraries = libraries(database),
         // Behind these, no name is an option.
         dashes = if restored.starts_with('-') { "-- " } else { "" },
         id = manifest.id,
@@ -179,6 +183,45 @@ fn excepted(exceptions: &Exceptions) -> String {
 fn code(name: &str) -> String {
     let name = name.escape_debug().to_string();
     if name.contains('`') { format!("`` {name} ``") } else { format!("`{name}`") }
+}
+
+/// The lines before and after the script where extensions want to be told of a restore: a line for each, since a library that is loaded cannot be exchanged.
+fn calls(database: &Database, to: &str) -> (String, String) {
+    let (mut before, mut after) = (String::new(), String::new());
+    for (extension, around) in extensions::around(database) {
+        let (name, schema) = (identifier(&extension.name), identifier(extension.schema()));
+        let made = if extension.schema() == "public" { String::new() } else { format!(" -c {}", quote(&format!("CREATE SCHEMA {schema}"))) };
+        let create = quote(&format!("CREATE EXTENSION {name} SCHEMA {schema} VERSION '{}'", extension.version.replace('\'', "''")));
+        let call = |function: &str| quote(&format!("SELECT {schema}.{function}()"));
+        before.push_str(&format!("    psql -X -v ON_ERROR_STOP=1 -d {to}{made} -c {create} -c {}\n", call(around.before)));
+        after.push_str(&format!("    psql -X -v ON_ERROR_STOP=1 -d {to} -c {}\n", call(around.after)));
+    }
+    (before, after)
+}
+
+/// What makes the script accept the schema of such an extension, which is there before it.
+fn schema_made_before(database: &Database) -> String {
+    let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+    let schemas = extensions::around(database).map(|(extension, _)| extension.schema()).filter(|schema| *schema != "public" && plain(schema));
+    let edits: String = schemas.map(|schema| format!("sed '0,/^CREATE SCHEMA {schema};$/s//CREATE SCHEMA IF NOT EXISTS {schema};/' | ")).collect();
+    edits
+}
+
+/// The libraries that the server must preload.
+fn libraries(database: &Database) -> String {
+    let known = |extension: &Extension| extensions::known(&extension.name).and_then(|known| known.library.as_ref()).filter(|library| library.needed);
+    let needed = database.extensions.iter().filter_map(known);
+    let line = |library: &Library| {
+        let only = library.only_in.map_or(String::new(), |setting| format!(", and `{setting}` set to the name of the database that is restored"));
+        format!("- `{}` in `shared_preload_libraries`{only}\n", library.name)
+    };
+    needed.map(line).collect()
+}
+
+/// A name for SQL.
+fn identifier(name: &str) -> String {
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') && !name.is_empty();
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }
 
 /// A word for the shell, on one line whatever is in it: a name with a line feed must not become two commands when somebody copies it.

@@ -59,6 +59,7 @@ pub fn run(context: &Context, arguments: &args::Demo) -> Result<End> {
         sessions,
         memory: Memory::default(),
         nice: 0,
+        preload: &[],
         settings: &[],
     };
     let server = Throwaway::start(&options, &stop)?;

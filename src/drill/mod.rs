@@ -15,7 +15,6 @@ use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
 use crate::exception::{Class, Exception};
 use crate::manifest::{DrillFacts, Manifest, Property};
-use crate::postgres::catalogue as server_catalogue;
 use crate::postgres::connection::Connection;
 use crate::postgres::properties;
 use crate::postgres::quote::{quote_ident, quote_literal};
@@ -27,7 +26,7 @@ use crate::repository::list::Backup;
 use crate::restore::{self, Withheld};
 use crate::stop::Stop;
 use crate::units::format_bytes;
-use crate::{compare, verify};
+use crate::{compare, extensions, verify};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -83,6 +82,7 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
         // Every session that reads what the backup holds says so itself. Only what has no way to be told depends on the server.
         locale.monetary = if money.in_archive { money.archive.clone() } else { "C".to_owned() };
     }
+    let preload = extensions::preload(manifest);
     let options = Options {
         tools: &tools,
         scratch,
@@ -92,7 +92,8 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
         sessions: request.jobs * 2 + 8,
         memory: Memory::default(),
         nice: request.nice,
-        settings: &[],
+        preload: &preload,
+        settings: &extensions::settings(&preload, &manifest.database.name),
     };
     let server = match Throwaway::start(&options, stop) {
         Ok(server) => server,
@@ -173,14 +174,9 @@ fn judge(
         return Ok(Verdict::Bad(wrong));
     }
     let mut session = Session::connect(&server.connection("postgres"), stop)?;
-    let lacking: Vec<String> = server_catalogue::missing_extensions(&mut session, &manifest.database)?;
+    let lacking = restore::extensions::not_here(&mut session, manifest, server.left_out())?;
     if !lacking.is_empty() {
-        return Ok(Verdict::CannotJudge(
-            lacking
-                .iter()
-                .map(|name| format!("extension {name} is not installed on this machine: install its package for PostgreSQL {}", manifest.server.major))
-                .collect(),
-        ));
+        return Ok(Verdict::CannotJudge(lacking));
     }
     observer.event(&Event::Step("roles"));
     let wrong = globals::restore(backup, manifest, &mut session)?;
@@ -241,7 +237,9 @@ fn judge(
         Ok(both) => both,
         Err(error) => return reasons::verdict(error, false),
     };
-    let mut wrong: Vec<String> = comparison.different.iter().map(|(index, difference)| difference.describe(&manifest.tables[*index])).collect();
+    let drifts = |index: usize| extensions::drifts(&manifest.database, &manifest.tables[index].schema, &manifest.tables[index].name);
+    let mut wrong: Vec<String> =
+        comparison.different.iter().filter(|(index, _)| !drifts(*index)).map(|(index, difference)| difference.describe(&manifest.tables[*index])).collect();
     wrong.extend(
         comparison
             .extra

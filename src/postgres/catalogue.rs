@@ -5,6 +5,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Database, Extension, Manifest, Server, Witnessed};
 use crate::postgres::connection::Connection;
+use crate::postgres::preload;
 use crate::postgres::properties;
 use crate::postgres::quote::{quote_ident, quote_literal, quote_qualified};
 use crate::postgres::server_error::ServerError;
@@ -106,7 +107,8 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
             (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'lc_monetary'),
             current_user, (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
             (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata),
-            (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(extname, extversion) ORDER BY extname), '[]') FROM pg_catalog.pg_extension),
+            (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(extname, extversion, n.nspname) ORDER BY extname), '[]')
+                FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace),
             (SELECT coalesce(pg_catalog.json_agg(rolname ORDER BY rolname), '[]') FROM pg_catalog.pg_roles WHERE rolname !~ '^pg_' AND (oid = d.datdba OR oid IN
                 (SELECT refobjid FROM pg_catalog.pg_shdepend s WHERE s.dbid = d.oid AND s.refclassid = 'pg_catalog.pg_authid'::pg_catalog.regclass)
                 OR oid IN (SELECT pg_catalog.unnest(ARRAY[grantor, grantee]) FROM pg_catalog.aclexplode(d.datacl)) OR oid IN (SELECT setrole FROM pg_catalog.pg_db_role_setting WHERE setdatabase = d.oid))),
@@ -120,8 +122,9 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
     let rows = session.query(&query)?;
     let row = rows.rows.first().ok_or_else(|| Error::new(Kind::Failed, "the server does not list its own database"))?;
     let properties = properties::of(session, cell(row, 2)?)?;
+    let preload = preload::of(session)?;
     let text = |column: usize| row.get(column).cloned().flatten();
-    let extensions: Vec<(String, String)> =
+    let extensions: Vec<(String, String, String)> =
         serde_json::from_str(cell(row, 13)?).map_err(|_| Error::new(Kind::Failed, "the server's list of extensions cannot be read"))?;
     Ok(Facts {
         server: Server {
@@ -132,6 +135,8 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
             superuser: cell(row, 16)?.to_owned(),
             escapes_bytea: cell(row, 21)? == "escape",
             role_passwords: cell(row, 11)? == "t",
+            preload: preload.shared,
+            session_preload: preload.sessions,
         },
         database: Database {
             name: cell(row, 2)?.to_owned(),
@@ -150,7 +155,7 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
             locale: text(18),
             icu_rules: text(19),
             collation_version: text(20),
-            extensions: extensions.into_iter().map(|(name, version)| Extension { name, version }).collect(),
+            extensions: extensions.into_iter().map(|(name, version, schema)| Extension { name, version, schema }).collect(),
             roles: list(row, 14)?,
             tablespaces: list(row, 15)?,
             tablespace: text(22),

@@ -15,6 +15,7 @@ mod frame;
 pub mod inventory;
 mod opening;
 pub mod passfile;
+pub mod preload;
 pub mod properties;
 pub mod quote;
 pub mod server_error;

@@ -70,6 +70,8 @@ pub struct Options<'a> {
     pub memory: Memory,
     /// By how much to lower its priority.
     pub nice: i32,
+    /// Libraries to be preloaded. Those that this machine lacks, or that keep the server from starting, are left out: see [`Throwaway::left_out`].
+    pub preload: &'a [String],
     /// Further settings; they win over ours.
     pub settings: &'a [(String, String)],
 }
@@ -79,6 +81,7 @@ pub struct Options<'a> {
 pub struct Throwaway {
     connection: Connection,
     keeper: Keeper,
+    left_out: Vec<String>,
     // After the keeper: fields are dropped in this order, and the folder goes last.
     folder: Folder,
 }
@@ -90,16 +93,32 @@ impl Throwaway {
         let deadline = Instant::now() + START;
         let account = Account::choose()?;
         let folder = Folder::create(options.scratch, account.as_ref())?;
-        let as_user = |tool: Tool| tool.user(account.as_ref().map(|account| (account.user, account.group))).folder(folder.data()).nice(options.nice);
+        let data = folder.data().to_owned();
+        let as_user = |tool: Tool| tool.user(account.as_ref().map(|account| (account.user, account.group))).folder(&data).nice(options.nice);
         let explain = |error: Error| explain(error, options, account.as_ref());
-        run(as_user(locale::initdb(options, folder.data())), folder.data(), deadline, stop).map_err(explain)?;
-        let counter = Tool::new(options.tools.program("pg_resetwal")).arg(format!("--next-oid={FIRST_OID}")).arg("--pgdata").arg(folder.data());
-        run(as_user(counter), folder.data(), deadline, stop).map_err(explain)?;
-        let server = as_user(Tool::new(options.tools.program("postgres")).args(settings::arguments(options, folder.data()))).ends_by(Signal::QUIT);
-        let keeper = Keeper::start(server, folder.data(), stop)?;
-        let mut throwaway = Throwaway { connection: connection(options, &folder), keeper, folder };
-        throwaway.wait_until_ready(deadline, stop).map_err(explain)?;
+        run(as_user(locale::initdb(options, &data)), &data, deadline, stop).map_err(explain)?;
+        let counter = Tool::new(options.tools.program("pg_resetwal")).arg(format!("--next-oid={FIRST_OID}")).arg("--pgdata").arg(&data);
+        run(as_user(counter), &data, deadline, stop).map_err(explain)?;
+        let server = |preload: &[String]| {
+            let arguments = settings::arguments(options, preload, &data);
+            Keeper::start(as_user(Tool::new(options.tools.program("postgres")).args(arguments)).ends_by(Signal::QUIT), &data, stop)
+        };
+        let mut preload = options.preload.to_vec();
+        let mut throwaway = Throwaway { connection: connection(options, &folder), keeper: server(&preload)?, left_out: Vec::new(), folder };
+        while let Err(error) = throwaway.wait_until_ready(deadline, stop) {
+            // Without a library it may start: what needs that library cannot be judged then, and everything else can.
+            let Some(library) = culprit(&preload, &error).filter(|_| !throwaway.is_running() && stop.reason().is_none()) else {
+                return Err(explain(error));
+            };
+            throwaway.left_out.push(preload.remove(library));
+            throwaway.keeper = server(&preload)?;
+        }
         Ok(throwaway)
+    }
+
+    /// The libraries of [`Options::preload`] that could not be preloaded here.
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// The way to one of its databases, as its superuser. `postgres` and `template1` are there from the beginning.
@@ -159,6 +178,13 @@ fn run(tool: Tool, data: &Path, deadline: Instant, stop: &Stop) -> Result<()> {
         }
     }
     process.finish()
+}
+
+/// The place of the library that kept the server from starting; the last one where the server does not name it.
+fn culprit(preload: &[String], error: &Error) -> Option<usize> {
+    let said = error.chain();
+    let named = |library: &String| ["\"", "/"].iter().any(|before| [".so\"", "\""].iter().any(|after| said.contains(&format!("{before}{library}{after}"))));
+    preload.iter().position(named).or_else(|| preload.len().checked_sub(1))
 }
 
 fn too_slow() -> Error {

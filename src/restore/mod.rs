@@ -2,6 +2,7 @@
 //! It owns the order of things and every check before the first write; it leaves the schema to pg_restore. No psql, so no meta-commands.
 //! Invariant: nothing is written before the backup's hashes, the server's version, roles, tablespaces and extensions were found right.
 
+pub mod extensions;
 mod loading;
 mod objects;
 mod order;
@@ -11,7 +12,7 @@ mod tables;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
-use crate::manifest::{LargeObjects, Manifest, Mover, Property};
+use crate::manifest::{LargeObjects, Manifest, Mover, Property, Table};
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
 use crate::postgres::contents::Entry;
@@ -133,6 +134,11 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
             place::settle(request, stop, &properties, &mut restored)?;
         }
     } else {
+        let empty: Vec<String> = chosen.iter().map(|index| &manifest.tables[*index]).filter(|table| table.rows == 0).map(Table::label).collect();
+        if !empty.is_empty() && manifest.database.extensions.iter().any(|extension| extension.name == "timescaledb") {
+            let what = "if it is a hypertable, its rows are in its chunks, which --table does not bring back: restore the whole database beside this one";
+            restored.warnings.push(format!("table {} is empty in the backup; {what}", empty.join(", ")));
+        }
         restored.warnings.extend(job.read_money()?);
         tables::restore(&job, target.session, &chosen, &units, &mut restored)?;
     }
@@ -165,7 +171,13 @@ pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
     let mut job = Job { request, manifest, tools, passfile, programs, stop, observer };
     place::make_room(&job, target, &mut restored)?;
     job.read_money()?;
-    let failed = job.pg_restore_going_on(&job.programs).arg(job.archive()).run_on(stop)?;
+    let rest = job.extensions_first(&[])?.map(|rest| job.list_file("stock", &rest)).transpose()?;
+    let mut tool = job.pg_restore_going_on(&job.programs);
+    if let Some(rest) = &rest {
+        tool = tool.arg("--use-list").arg(&rest.0);
+    }
+    let failed = tool.arg(job.archive()).run_on(stop)?;
+    job.extensions_last()?;
     if failed.is_empty() {
         return Ok(Vec::new());
     }
@@ -201,7 +213,7 @@ impl Job<'_> {
     fn everything(&self, units: &[Unit], restored: &mut Restored) -> Result<()> {
         let (request, manifest) = (self.request, self.manifest);
         self.observer.event(&Event::Step("pre-data"));
-        self.apply(self.pg_restore().arg("--section=pre-data").arg(self.archive()))?;
+        self.pre_data()?;
         let order = if self.is_large() { Some(self.order()?) } else { None };
         self.observer.event(&Event::Step("rows"));
         let script = open_file(&request.backup.path.join(&manifest.script.file))?;
@@ -223,9 +235,41 @@ impl Job<'_> {
             Some(order) => self.rest(order, &rows.keys, serial.as_ref())?,
             None => self.apply(self.pg_restore().arg("--section=post-data").arg(format!("--jobs={}", request.jobs)).arg(self.archive()))?,
         }
-        self.check_rest(&rows.moved_by_pg_dump)?;
+        self.extensions_last()?;
+        self.check_rest(&rows.moved_by_pg_dump, &mut restored.warnings)?;
         (restored.tables, restored.rows, restored.bytes, restored.large_objects) = (rows.tables, rows.rows, rows.bytes, objects.count);
         Ok(())
+    }
+
+    /// Everything before the rows.
+    fn pre_data(&self) -> Result<()> {
+        match self.extensions_first(&["--section=pre-data"])? {
+            Some(rest) => self.apply_entries(self.request.to, "pre-data", &rest, 1),
+            None => self.apply(self.pg_restore().arg("--section=pre-data").arg(self.archive())),
+        }
+    }
+
+    /// Creates the extensions that want to be told of a restore, and tells them. Returns those of the archive's entries, as listed with these options,
+    /// that are still to be restored; none: all of them, as there is no such extension.
+    fn extensions_first(&self, options: &[&str]) -> Result<Option<Vec<u32>>> {
+        let database = &self.manifest.database;
+        if crate::extensions::around(database).next().is_none() {
+            return Ok(None);
+        }
+        let entries = self.listing(options)?;
+        let schemas: Vec<u32> = extensions::schemas(&entries, database).map(|entry| entry.id).collect();
+        self.apply_entries(self.request.to, "schemas", &schemas, 1)?;
+        extensions::before(&mut Session::connect(self.request.to, self.stop)?, database)?;
+        Ok(Some(entries.iter().map(|entry| entry.id).filter(|id| !schemas.contains(id)).collect()))
+    }
+
+    /// Tells them that it is over.
+    fn extensions_last(&self) -> Result<()> {
+        let database = &self.manifest.database;
+        if crate::extensions::around(database).next().is_none() {
+            return Ok(());
+        }
+        extensions::after(&mut Session::connect(self.request.to, self.stop)?, database)
     }
 
     /// The target, for sessions in which one process does all work of a statement. A connection pooler may refuse such settings at the start of a session:
@@ -293,7 +337,7 @@ impl Job<'_> {
     }
 
     /// Counts and digests the rows that pg_restore loaded.
-    fn check_rest(&self, tables: &[usize]) -> Result<()> {
+    fn check_rest(&self, tables: &[usize], warnings: &mut Vec<String>) -> Result<()> {
         if tables.is_empty() || self.request.no_check {
             return Ok(());
         }
@@ -304,6 +348,10 @@ impl Job<'_> {
             let table = &self.manifest.tables[*index];
             let found = crate::compare::digest_of(&mut session, table, &self.manifest.database.encoding)?;
             if (found.rows, found.hex()) != (table.rows, table.digest.clone()) {
+                if crate::extensions::drifts(&self.manifest.database, &table.schema, &table.name) {
+                    warnings.push(format!("table {} differs from the backup already, as an extension writes to it by itself", table.label()));
+                    continue;
+                }
                 wrong.push(format!("table {} has {} rows after the restore instead of {}, or other content", table.label(), found.rows, table.rows));
             }
         }

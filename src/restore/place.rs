@@ -2,7 +2,7 @@
 //! It owns "new or empty unless --clean", "--yes over the source", versions, roles and extensions; it leaves loading to its siblings.
 //! Invariant: `check` changes nothing; `make_room` is called only after it found everything right.
 
-use super::{Job, Request, Restored, Withheld};
+use super::{Job, Request, Restored, Withheld, extensions};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Property};
 use crate::postgres::catalogue;
@@ -60,10 +60,13 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
         database.roles.clear();
     }
     database.tablespaces.extend(target.tablespace.clone().filter(|name| !manifest.database.tablespaces.contains(name)));
-    let missing = catalogue::missing(&mut target.session, &database)?;
+    let mut missing = catalogue::missing(&mut target.session, &database)?;
+    if request.tables.is_empty() {
+        missing.extend(extensions::unready(&mut target.session, &database, name)?);
+    }
     if !missing.is_empty() {
         return Err(Error::new(Kind::Unreachable, format!("the server lacks what the backup needs: {}", missing.join(", "))).hinted(
-            "roles and tablespaces are in globals.sql.gz (RESTORE.md shows how), extensions come from packages; --no-owner --no-privileges does without roles",
+            "roles and tablespaces are in globals.sql.gz (RESTORE.md shows how), extensions come from packages, and their libraries are preloaded by a setting of the server; --no-owner --no-privileges does without roles",
         ));
     }
     if request.clean && name == &manifest.database.name && !request.yes {

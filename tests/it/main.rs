@@ -11,6 +11,7 @@ mod demo;
 mod documents;
 mod drill;
 mod except;
+mod extensions;
 mod fidelity;
 mod hostile;
 mod http;

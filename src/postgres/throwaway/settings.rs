@@ -3,6 +3,7 @@
 //! Invariant: given on the command line, they win over every file, and over `ALTER SYSTEM` in what is restored.
 
 use super::{Options, PORT};
+use crate::extensions;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -58,8 +59,8 @@ const FIXED: &[(&str, &str)] = &[
     ("log_min_error_statement", "panic"),
 ];
 
-/// The arguments of `postgres`.
-pub fn arguments(options: &Options<'_>, data: &Path) -> Vec<OsString> {
+/// The arguments of `postgres`, with these libraries to be preloaded.
+pub fn arguments(options: &Options<'_>, preload: &[String], data: &Path) -> Vec<OsString> {
     let mut settings: Vec<(&str, String)> = FIXED.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
     // A list: the quotes make a comma or a space in the path part of its one name (SplitDirectoriesString in varlena.c).
     settings.push(("unix_socket_directories", format!("\"{}\"", data.to_string_lossy().replace('"', "\"\""))));
@@ -71,6 +72,15 @@ pub fn arguments(options: &Options<'_>, data: &Path) -> Vec<OsString> {
     if options.tools.major >= 14 {
         // A session in the middle of a long statement notices that we are gone.
         settings.push(("client_connection_check_interval", "2s".to_owned()));
+    }
+    if !preload.is_empty() {
+        let quoted: Vec<String> = preload.iter().map(|library| format!("\"{}\"", library.replace('"', "\"\""))).collect();
+        settings.push(("shared_preload_libraries", quoted.join(",")));
+        if !extensions::are_quiet(preload) {
+            // No process of an extension's own comes to life: none of its jobs runs, and none holds the database that is to be dropped. The price is
+            // that no index is built by several processes.
+            settings.push(("max_worker_processes", "0".to_owned()));
+        }
     }
     settings.extend(options.settings.iter().map(|(name, value)| (name.as_str(), value.clone())));
     let mut arguments: Vec<OsString> = vec!["-D".into(), data.into()];

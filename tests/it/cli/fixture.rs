@@ -52,7 +52,7 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
             collate: "C".to_owned(),
             ctype: "C".to_owned(),
             locale_provider: "libc".to_owned(),
-            extensions: vec![Extension { name: "plpgsql".to_owned(), version: "1.0".to_owned() }],
+            extensions: vec![Extension { name: "plpgsql".to_owned(), version: "1.0".to_owned(), ..Default::default() }],
             roles: vec!["shop".to_owned()],
             ..Database::default()
         },

@@ -151,6 +151,12 @@ impl Cluster {
         }
     }
 
+    /// Stops the server as a power cut would, and starts it with these settings beside the usual ones.
+    pub fn restart(&self, settings: &[&str]) {
+        self.stop_immediately();
+        self.start(settings);
+    }
+
     /// For the campaigns. Starts a server that was stopped, with the usual settings.
     #[allow(dead_code)]
     pub fn start_again(&self) {
@@ -323,6 +329,13 @@ pub fn bin(major: u32) -> Option<PathBuf> {
         let version = Command::new(bin.join("postgres")).arg("--version").output();
         version.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains(&format!("(PostgreSQL) {major}")))
     })
+}
+
+/// Whether these programs' server has the files of an extension.
+pub fn has_extension(bin: &Path, extension: &str) -> bool {
+    let home = bin.parent().unwrap_or(bin);
+    let shares = [home.join("share"), home.join("share/postgresql"), Path::new("/usr/share/postgresql").join(home.file_name().unwrap_or_default())];
+    shares.iter().any(|share| share.join(format!("extension/{extension}.control")).exists())
 }
 
 /// A new folder for a server.
