@@ -16,6 +16,7 @@ pub mod inventory;
 pub mod passfile;
 pub mod properties;
 pub mod quote;
+pub mod sandbox;
 pub mod server_error;
 pub mod session;
 mod socket;

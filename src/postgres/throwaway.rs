@@ -2,6 +2,9 @@
 //! It owns initdb, the server's settings, its start and its end; it leaves the database to its callers, folders and leftovers to its parts.
 //! Invariant: nothing outlives it but for what a SIGKILL leaves, and that the kernel and the next [`sweep`] remove.
 //!
+//! It runs whatever stands in a backup as its superuser, so the operating system confines it to its data folder (see `sandbox`). initdb is not
+//! confined: nothing of a backup but names has been seen by then, and it starts its own servers through /bin/sh.
+//!
 //! Nothing in such a server matters, so nothing in it is made durable, and it is always ended by an immediate shutdown.
 //!
 //! Who may connect: only who can enter the data folder, which holds the socket and has mode 0700, that is the server's own user and
@@ -23,6 +26,7 @@ mod settings;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::child::Tool;
 use crate::postgres::connection::{ChannelBinding, Connection, SslMode, Tls};
+use crate::postgres::sandbox::Support;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::stop::Stop;
@@ -73,6 +77,7 @@ pub struct Options<'a> {
 #[derive(Debug)]
 pub struct Throwaway {
     connection: Connection,
+    sandbox: Support,
     keeper: Keeper,
     // After the keeper: fields are dropped in this order, and the folder goes last.
     folder: Folder,
@@ -88,9 +93,11 @@ impl Throwaway {
         let as_user = |tool: Tool| tool.user(account.as_ref().map(|account| (account.user, account.group))).folder(folder.data()).nice(options.nice);
         let explain = |error: Error| explain(error, options, account.as_ref());
         initdb(as_user(locale::initdb(options, folder.data())), folder.data(), deadline, stop).map_err(explain)?;
+        let sandbox = Support::of_this_machine();
         let server = as_user(Tool::new(options.tools.program("postgres")).args(settings::arguments(options, folder.data()))).ends_by(Signal::QUIT);
+        let server = server.confined(sandbox);
         let keeper = Keeper::start(server, folder.data(), stop)?;
-        let mut throwaway = Throwaway { connection: connection(options, &folder), keeper, folder };
+        let mut throwaway = Throwaway { connection: connection(options, &folder), sandbox, keeper, folder };
         throwaway.wait_until_ready(deadline, stop).map_err(explain)?;
         Ok(throwaway)
     }
@@ -103,6 +110,11 @@ impl Throwaway {
     /// A folder of its own, 0700 or owned by root, that goes with it: for passfiles, lists and whatever else nobody needs afterwards.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// What the operating system keeps it from.
+    pub fn sandbox(&self) -> Support {
+        self.sandbox
     }
 
     /// Whether it still runs. A server that a crash or the kernel ended is one that cannot judge.
