@@ -14,6 +14,7 @@ pub use strip::{DAYS, Day, DayKind};
 
 use crate::catalog::{Evidence, OUTCOMES, Runs, Shelf, Short};
 use crate::config::{Drill, Settings};
+use crate::manifest::Sandbox;
 use crate::repository::history::{Entry, Outcome};
 use crate::repository::progress::Progress;
 use crate::retention::{self, Facts, Plan, Reason, Standing, Suspension};
@@ -117,6 +118,8 @@ pub struct Proven {
     pub rows: u64,
     /// How long the restore took, in milliseconds.
     pub restore_ms: u64,
+    /// How far the throwaway server was confined.
+    pub sandbox: Sandbox,
 }
 
 /// One restore point, or what lies in its place.
@@ -257,6 +260,7 @@ fn proven(backup: &Short, evidence: &Evidence) -> Proven {
         tables: evidence.tables,
         rows: evidence.rows,
         restore_ms: evidence.restore_ms,
+        sandbox: evidence.sandbox,
     }
 }
 

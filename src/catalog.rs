@@ -7,7 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::exception::Exceptions;
-use crate::manifest::{Proof, Rung};
+use crate::manifest::{Proof, Rung, Sandbox};
 use crate::prune::candidate;
 use crate::repository::history::{self, Entry, Outcome};
 use crate::repository::list::Backup;
@@ -71,6 +71,8 @@ pub struct Evidence {
     pub rows: u64,
     /// How long the restore took, in milliseconds.
     pub restore_ms: u64,
+    /// How far the throwaway server was confined.
+    pub sandbox: Sandbox,
 }
 
 impl Short {
@@ -115,7 +117,14 @@ impl Short {
 impl Evidence {
     fn of(proof: &Proof) -> Option<Evidence> {
         let drill = proof.drill.as_ref()?;
-        Some(Evidence { at: proof.reached, asserted: proof.rung == Rung::Asserted, tables: drill.tables, rows: drill.rows, restore_ms: drill.restore_ms })
+        Some(Evidence {
+            at: proof.reached,
+            asserted: proof.rung == Rung::Asserted,
+            tables: drill.tables,
+            rows: drill.rows,
+            restore_ms: drill.restore_ms,
+            sandbox: drill.sandbox,
+        })
     }
 }
 

@@ -495,6 +495,22 @@ pub struct DrillFacts {
     pub restore_ms: u64,
     /// How long the whole drill took, in milliseconds.
     pub total_ms: u64,
+    /// How far the throwaway server was kept from the rest of the machine. Drills of earlier versions were not.
+    #[serde(default)]
+    pub sandbox: Sandbox,
+}
+
+/// How far the operating system confined the throwaway server of a drill.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sandbox {
+    /// By all that there is: files, programs, connections, signals.
+    Full,
+    /// By what this kernel has.
+    Partial,
+    /// Not at all.
+    #[default]
+    None,
 }
 
 impl Proof {

@@ -202,6 +202,7 @@ mod tests {
             unchecked: Vec::new(),
             restore_ms: 1,
             total_ms: 2,
+            sandbox: Default::default(),
         };
         let (proven, bad, unknown) = (
             drill::Verdict::Proven { asserted: false, facts, exceptions: Vec::new() },

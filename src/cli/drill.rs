@@ -5,7 +5,7 @@
 use super::find::Found;
 use super::output::{GREEN, RED, YELLOW};
 use super::progress::Progress;
-use super::text::{clean, count, wrap};
+use super::text::{clean, count, unconfined, wrap};
 use super::watch::Watch;
 use super::{Context, End, args, places, verify};
 use crate::config::RepositoryConfig;
@@ -156,11 +156,12 @@ fn text(context: &Context, drilled: &Drilled) -> String {
         }
         let time = |ms| format_duration(Duration::from_millis(ms));
         text.push_str(&format!(
-            ": {} compared on PostgreSQL {}; restored in {}, {} in all",
+            ": {} compared on PostgreSQL {}; restored in {}, {} in all{}",
             parts.join(", "),
             facts.server,
             time(facts.restore_ms),
-            time(facts.total_ms)
+            time(facts.total_ms),
+            unconfined(facts.sandbox)
         ));
     }
     text.push('\n');

@@ -4,7 +4,7 @@
 
 use super::find::{self, Found};
 use super::output::{BOLD, Output};
-use super::text::{Cell, clean, count, ratio, time, wrap};
+use super::text::{Cell, clean, count, ratio, time, unconfined, wrap};
 use super::view;
 use super::{Context, End, args};
 use crate::config::RepositoryConfig;
@@ -199,14 +199,15 @@ impl Page<'_> {
         if let Some(drill) = &proof.drill {
             let took = |ms| format_duration(Duration::from_millis(ms));
             lines.push(format!(
-                "drill on PostgreSQL {}: {}, {}, {} compared, {} passed; restored in {}, all in {}",
+                "drill on PostgreSQL {}: {}, {}, {} compared, {} passed; restored in {}, all in {}{}",
                 drill.server,
                 count(drill.tables, "table"),
                 count(drill.rows, "row"),
                 count(drill.large_objects, "large object"),
                 count(drill.assertions, "assertion"),
                 took(drill.restore_ms),
-                took(drill.total_ms)
+                took(drill.total_ms),
+                unconfined(drill.sandbox)
             ));
         }
         match proof.verdict {

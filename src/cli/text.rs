@@ -2,6 +2,7 @@
 //! It owns the look of single values; it leaves where and in which colours they are printed to `output`.
 //! Invariant: what `clean` returns is one line that moves no cursor.
 
+use crate::manifest::Sandbox;
 use clap::builder::styling::Style;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -126,6 +127,15 @@ pub fn table(indent: &str, rows: &[Vec<Cell>], paint: impl Fn(Style, &str) -> St
         text.push('\n');
     }
     text
+}
+
+/// What is to be said of a drill whose server was not kept from the rest of the machine, to stand behind what is said of the drill.
+pub fn unconfined(sandbox: Sandbox) -> &'static str {
+    match sandbox {
+        Sandbox::Full => "",
+        Sandbox::Partial => "; its server was only partly in a sandbox",
+        Sandbox::None => "; its server was in no sandbox",
+    }
 }
 
 #[cfg(test)]

@@ -285,6 +285,7 @@ fn judge(
         unchecked: values.unchecked,
         restore_ms,
         total_ms: begun.elapsed().as_millis() as u64,
+        sandbox: server.sandbox().word(),
     };
     let found = schema.exceptions.into_iter().chain(values.exceptions).chain(unlabelled);
     Ok(Verdict::Proven { asserted: passed > 0, facts, exceptions: exceptions(manifest, found) })

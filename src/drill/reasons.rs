@@ -21,6 +21,7 @@ pub fn remedy(fault: Fault) -> &'static str {
         Fault::OtherServer => {
             "the restore reaches out for another server, which a drill does not do: create the materialized view WITH NO DATA, or copy those rows into a table"
         }
+        Fault::Outside => "the restore reaches for a file or a program outside of the server, which the sandbox of a drill keeps away",
         Fault::Server => "the throwaway server ended: look at the memory and the disk of this machine",
         _ => "look at the memory, the disk and the limits of this machine",
     }

@@ -85,6 +85,7 @@ fn facts(stand: &Stand, words: &Words, now: Timestamp) -> Markup {
                             (words.say("restored into a throwaway server in ", "in een wegwerpserver teruggezet in ")) (words.took(proof.restore_ms)) ", "
                             (words.tables(proof.tables)) (words.say(" and ", " en ")) (words.rows(proof.rows)) (words.say(" compared", " vergeleken"))
                             @if proof.asserted { (words.say(", your own checks passed", ", eigen controles geslaagd")) }
+                            @if let Some(remark) = words.confined(proof.sandbox) { ". " (remark) }
                             @if !view.exceptions.is_empty() { (excepted(&view.exceptions, words)) }
                         }
                         None => { (words.say("no backup is proven", "geen enkele backup is bewezen")) }

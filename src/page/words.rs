@@ -5,6 +5,7 @@
 use crate::board::{Board, DayKind, Leaves, Stand};
 use crate::config::Language;
 use crate::exception::Class;
+use crate::manifest::Sandbox;
 use crate::repository::history::Outcome;
 use crate::retention::{Reason, Standing, Suspension};
 use crate::status::{Ground, State};
@@ -296,6 +297,15 @@ impl Words {
             Outcome::Warned => self.say("done, with warnings", "gelukt, met waarschuwingen"),
             Outcome::Failed => self.say("failed", "mislukt"),
             Outcome::Skipped => self.say("skipped", "overgeslagen"),
+        }
+    }
+
+    /// What is to be said of a drill whose server was not kept from the rest of the machine.
+    pub fn confined(&self, sandbox: Sandbox) -> Option<&'static str> {
+        match sandbox {
+            Sandbox::Full => None,
+            Sandbox::Partial => Some(self.say("Its server was only partly in a sandbox", "De server daarvan zat maar deels in een sandbox")),
+            Sandbox::None => Some(self.say("Its server was in no sandbox", "De server daarvan zat in geen sandbox")),
         }
     }
 

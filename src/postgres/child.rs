@@ -10,10 +10,12 @@ pub use passfile::Passfile;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::connection::Connection;
 use crate::postgres::fault::{Fault, Said};
+use crate::postgres::sandbox::{self, Support};
 use crate::stop::{Hooked, Stop};
 use rustix::process::{Pid, Signal};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -26,7 +28,7 @@ pub const TRAMPOLINE: &str = "__child";
 const GRACE: Duration = Duration::from_secs(3);
 
 /// What the binary does when its first argument is [`TRAMPOLINE`]: arranges that this process dies with its parent, then becomes the
-/// program named by the arguments (`PARENT SIGNAL NICE PROGRAM ARG…`). It returns only if that fails.
+/// program named by the arguments (`PARENT SIGNAL NICE SANDBOX PROGRAM ARG…`), in a sandbox where SANDBOX is not empty. It returns only if that fails.
 ///
 /// Being a step of its own it needs no unsafe code between fork and exec.
 pub fn become_child(arguments: impl Iterator<Item = OsString>) -> io::Error {
@@ -34,7 +36,7 @@ pub fn become_child(arguments: impl Iterator<Item = OsString>) -> io::Error {
     let number = |word: Option<OsString>| word.and_then(|word| word.to_str()?.parse::<i32>().ok());
     let (parent, signal, nice) = (number(arguments.next()), number(arguments.next()), number(arguments.next()));
     let signal = signal.and_then(Signal::from_named_raw).unwrap_or(Signal::TERM);
-    let Some(program) = arguments.next() else { return io::ErrorKind::InvalidInput.into() };
+    let (Some(sandbox), Some(program)) = (arguments.next(), arguments.next()) else { return io::ErrorKind::InvalidInput.into() };
     // prctl(2): the signal comes when the thread that started us ends; every caller waits for its child on that thread.
     if let Err(error) = rustix::process::set_parent_process_death_signal(Some(signal)) {
         return error.into();
@@ -47,7 +49,19 @@ pub fn become_child(arguments: impl Iterator<Item = OsString>) -> io::Error {
         let _ = rustix::process::nice(nice);
     }
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    if !sandbox.is_empty() {
+        let entered = Support::parse(&sandbox).ok_or_else(|| io::ErrorKind::InvalidInput.into()).and_then(|support| confine(support, Path::new(&program)));
+        if let Err(error) = entered {
+            return io::Error::other(format!("its sandbox cannot be made: {error}"));
+        }
+    }
     Command::new(program).args(arguments).exec()
+}
+
+/// From here on this process writes in its working folder only.
+fn confine(support: Support, program: &Path) -> io::Result<()> {
+    let folder = rustix::process::getcwd(Vec::new())?;
+    sandbox::enter(support, program, Path::new(OsStr::from_bytes(folder.to_bytes())))
 }
 
 /// A program to run.
@@ -59,6 +73,7 @@ pub struct Tool {
     nice: i32,
     user: Option<(u32, u32)>,
     folder: Option<PathBuf>,
+    sandbox: Option<Support>,
     ending: Ending,
 }
 
@@ -91,7 +106,7 @@ impl Ending {
 impl Tool {
     /// A program, found by its path alone.
     pub fn new(program: PathBuf) -> Tool {
-        Tool { program, arguments: Vec::new(), environment: Vec::new(), nice: 0, user: None, folder: None, ending: Ending::Together }
+        Tool { program, arguments: Vec::new(), environment: Vec::new(), nice: 0, user: None, folder: None, sandbox: None, ending: Ending::Together }
     }
 
     /// Adds an argument. Never a secret: every user of the machine can read it.
@@ -136,6 +151,13 @@ impl Tool {
         self
     }
 
+    /// Confines it and all that it starts to the folder it runs in, as far as this kernel can: see [`sandbox`].
+    #[must_use]
+    pub fn confined(mut self, support: Support) -> Tool {
+        self.sandbox = Some(support);
+        self
+    }
+
     /// Ends it with `signal`, sent to it alone, where the rule is SIGTERM for its whole process group.
     #[must_use]
     pub fn ends_by(mut self, signal: Signal) -> Tool {
@@ -153,7 +175,7 @@ impl Tool {
         let name = self.name();
         let mut command = Command::new("/proc/self/exe");
         command.arg(TRAMPOLINE).arg(std::process::id().to_string()).arg(self.ending.signal().as_raw().to_string());
-        command.arg(self.nice.to_string()).arg(&self.program).args(&self.arguments);
+        command.arg(self.nice.to_string()).arg(self.sandbox.map(Support::argument).unwrap_or_default()).arg(&self.program).args(&self.arguments);
         // Nothing of our environment reaches a child but what it needs: ours may hold passwords.
         command.env_clear().env("PATH", "/usr/local/bin:/usr/bin:/bin").env("LC_ALL", "C").env("TZ", "UTC").envs(self.environment);
         command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped()).process_group(0);
@@ -442,6 +464,8 @@ pub fn clean(stderr: &str) -> String {
         "publication \"",
         "foreign-data wrapper \"",
         "server \"",
+        "could not connect to server \"",
+        "could not establish connection",
         "event trigger \"",
         "the database system is ",
         "could not map anonymous shared memory",

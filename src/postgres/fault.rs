@@ -30,6 +30,8 @@ pub enum Fault {
     SharedMemory,
     /// Another server, which a foreign table or a function reaches out for.
     OtherServer,
+    /// A file or a program that is none of the server's, which a drill's sandbox keeps away.
+    Outside,
     /// The server itself: it went down.
     Server,
     /// Something else of the operating system.
@@ -39,6 +41,12 @@ pub enum Fault {
 /// Messages of PostgreSQL, its extensions and its tools.
 const MESSAGES: &[(&str, Fault)] = &[
     ("could not open extension control file", Fault::Extension),
+    ("could not execute command", Fault::Outside),
+    ("could not open file \"\" for reading: Permission denied", Fault::Outside),
+    ("could not open file \"\" for writing: Permission denied", Fault::Outside),
+    ("could not open server file \"\": Permission denied", Fault::Outside),
+    ("could not create server file \"\": Permission denied", Fault::Outside),
+    ("could not open directory \"\": Permission denied", Fault::Outside),
     ("\" is not available", Fault::Extension),
     ("has no installation script nor update path", Fault::Extension),
     ("could not access file", Fault::Library),
@@ -77,7 +85,7 @@ impl Fault {
             "08001" | "08003" | "08006" | "HV00N" => Some(Fault::OtherServer),
             _ if code.starts_with("53") || code.starts_with("58") => Fault::of_message(message).or(Some(Fault::System)),
             // Codes that these messages come with, and others' data as well: the message decides.
-            "0A000" | "42704" | "22023" | "55000" | "XX000" | "F0000" => Fault::of_message(message),
+            "0A000" | "42501" | "42704" | "22023" | "55000" | "XX000" | "F0000" => Fault::of_message(message),
             _ => None,
         }
     }
@@ -134,6 +142,9 @@ mod tests {
         check("58P01", "could not access file \"x\"", Some(Fault::Library));
         check("0A000", "extension \"x\" is not available", Some(Fault::Extension));
         check("08001", "anything", Some(Fault::OtherServer));
+        check("53200", "could not execute command \"id\": Cannot allocate memory", Some(Fault::Outside));
+        check("42501", "could not open file \"/etc/shadow\" for reading: Permission denied", Some(Fault::Outside));
+        check("42501", "permission denied for table t", None);
         check("22P02", "invalid input syntax for type integer: \"No space left on device\"", None);
         check("22023", "invalid value: \"could not create locale\"", None);
         check("P0001", "out of memory, the application says", None);

@@ -2,6 +2,9 @@
 //! It owns initdb, the server's settings, its start and its end; it leaves the database to its callers, folders and leftovers to its parts.
 //! Invariant: nothing outlives it but for what a SIGKILL leaves, and that the kernel and the next [`sweep`] remove.
 //!
+//! It runs whatever stands in a backup as its superuser, so the operating system confines it to its data folder (see `sandbox`). initdb is not
+//! confined: nothing of a backup but names has been seen by then, and it starts its own servers through /bin/sh.
+//!
 //! Nothing in such a server matters, so nothing in it is made durable, and it is always ended by an immediate shutdown.
 //!
 //! Who may connect: only who can enter the data folder, which holds the socket and has mode 0700, that is the server's own user and
@@ -24,6 +27,7 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::child::Tool;
 use crate::postgres::connection::{ChannelBinding, Connection, SslMode, Tls};
 use crate::postgres::opening;
+use crate::postgres::sandbox::Support;
 use crate::postgres::session::Session;
 use crate::postgres::tools::Tools;
 use crate::stop::Stop;
@@ -80,6 +84,7 @@ pub struct Options<'a> {
 #[derive(Debug)]
 pub struct Throwaway {
     connection: Connection,
+    sandbox: Support,
     keeper: Keeper,
     left_out: Vec<String>,
     // After the keeper: fields are dropped in this order, and the folder goes last.
@@ -99,12 +104,14 @@ impl Throwaway {
         run(as_user(locale::initdb(options, &data)), &data, deadline, stop).map_err(explain)?;
         let counter = Tool::new(options.tools.program("pg_resetwal")).arg(format!("--next-oid={FIRST_OID}")).arg("--pgdata").arg(&data);
         run(as_user(counter), &data, deadline, stop).map_err(explain)?;
+        let sandbox = Support::of_this_machine();
         let server = |preload: &[String]| {
             let arguments = settings::arguments(options, preload, &data);
-            Keeper::start(as_user(Tool::new(options.tools.program("postgres")).args(arguments)).ends_by(Signal::QUIT), &data, stop)
+            let server = as_user(Tool::new(options.tools.program("postgres")).args(arguments)).ends_by(Signal::QUIT);
+            Keeper::start(server.confined(sandbox), &data, stop)
         };
         let mut preload = options.preload.to_vec();
-        let mut throwaway = Throwaway { connection: connection(options, &folder), keeper: server(&preload)?, left_out: Vec::new(), folder };
+        let mut throwaway = Throwaway { connection: connection(options, &folder), sandbox, keeper: server(&preload)?, left_out: Vec::new(), folder };
         while let Err(error) = throwaway.wait_until_ready(deadline, stop) {
             // Without a library it may start: what needs that library cannot be judged then, and everything else can.
             let Some(library) = culprit(&preload, &error).filter(|_| !throwaway.is_running() && stop.reason().is_none()) else {
@@ -129,6 +136,11 @@ impl Throwaway {
     /// A folder of its own, 0700 or owned by root, that goes with it: for passfiles, lists and whatever else nobody needs afterwards.
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// What the operating system keeps it from.
+    pub fn sandbox(&self) -> Support {
+        self.sandbox
     }
 
     /// Whether it still runs. A server that a crash or the kernel ended is one that cannot judge.

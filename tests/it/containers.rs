@@ -8,6 +8,7 @@ mod stack;
 
 use crate::support::{CANARY, PASSWORD, is_root, new_folder};
 use engine::{BASE, IMAGE, docker, eventually};
+use kluis::postgres::sandbox::Support;
 use stack::Stack;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -88,12 +89,27 @@ fn staging_backs_itself_up() {
     assert_eq!(stack.look("find /backups -mindepth 1"), "");
     stack.sql("aimtrack", SAMPLE);
     stack.sql("aimtrack", &format!("CREATE TABLE canary AS SELECT '{CANARY}' AS v"));
+    // Code of a database runs in the drill, under the user that owns the repository.
+    stack.sql(
+        "aimtrack",
+        "CREATE FUNCTION escape() RETURNS boolean LANGUAGE plpgsql AS $$ BEGIN
+            IF current_setting('cluster_name') <> 'kluis-throwaway' THEN RETURN true; END IF;
+            BEGIN COPY (SELECT 1) TO '/backups/aimtrack-staging/escaped'; EXCEPTION WHEN insufficient_privilege THEN END;
+            BEGIN COPY (SELECT 1) TO '/tmp/escaped'; EXCEPTION WHEN insufficient_privilege THEN END;
+            BEGIN COPY (SELECT 1) TO PROGRAM 'touch /scratch/escaped'; EXCEPTION WHEN insufficient_privilege OR out_of_memory THEN END;
+            BEGIN PERFORM pg_read_file('/backups/log/kluis.log'); RETURN false; EXCEPTION WHEN insufficient_privilege THEN END;
+            RETURN true; END $$;
+        CREATE TABLE trap (id int CHECK (escape())); INSERT INTO trap VALUES (1)",
+    );
     let users = stack.sql("aimtrack", "SELECT count(*) FROM users");
 
     stack.up(&[]);
     confined(&stack);
     let (first, run) = eventually("the first backup", 60, || Some((stack.backups().pop()?, stack.history().pop()?)));
     assert!(run["outcome"] == "done" && run["proof"] == "proven", "{run:#}");
+    let proof = stack.look("cat /backups/aimtrack-staging/2*/proof.json");
+    assert!(!Support::of_this_machine().open().is_empty() || proof.contains(r#""sandbox": "full""#) || proof.contains(r#""sandbox":"full""#), "{proof}");
+    assert_eq!(stack.sh("find /backups /scratch /tmp -name escaped"), "");
     stack.has_health("backup", "healthy");
     let list = stack.exec(&["list"]).done();
     assert!(list.contains("proven"), "{list}");

@@ -11,7 +11,9 @@ use super::watch::Watch;
 use super::{Context, End, places};
 use crate::config::{self, Common, Process, Target};
 use crate::error::{Error, Kind, Result};
-use crate::postgres::tools::{Places, installed};
+use crate::manifest;
+use crate::postgres::sandbox::{Support, readable};
+use crate::postgres::tools::{Places, Tools, installed};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -119,6 +121,7 @@ pub fn run(context: &Context) -> Result<End> {
         let repository = storage::repository(&mut sheet, common)?;
         sheet.heading(None, "PostgreSQL programs")?;
         programs(&mut sheet, &places)?;
+        sandbox(&mut sheet, common, &places)?;
         for target in &targets {
             let (stop, _dog) = watch.limited(&target.settings);
             sheet.heading(Some(&target.name), &format!("target {}", target.name))?;
@@ -187,4 +190,36 @@ fn programs(sheet: &mut Sheet<'_>, places: &Places) -> Result<()> {
         sheet.ok("pg_dump", format!("{} in {} ({server})", tools.version, tools.folder.display()))?;
     }
     Ok(())
+}
+
+/// How far the throwaway server of a drill is kept from the rest of this machine.
+fn sandbox(sheet: &mut Sheet<'_>, common: &Common, places: &Places) -> Result<()> {
+    let servers: Vec<_> = installed(places).into_iter().filter(|tools| tools.has_server()).collect();
+    if servers.is_empty() {
+        return Ok(());
+    }
+    let (support, inside) = (Support::of_this_machine(), "the throwaway server of a drill");
+    let open = support.open().join(", ");
+    if support.word() == manifest::Sandbox::Full {
+        sheet.ok("sandbox", format!("{inside} is kept to its own folder: no other files, no programs, no connections"))?;
+    } else if support.seccomp && support.landlock >= 3 {
+        sheet.ok("sandbox", format!("{inside} is kept to its own folder; what a database's code could do with Linux before 6.12: {open}"))?;
+    } else {
+        sheet.warning(
+            "sandbox",
+            format!("this kernel leaves open to a database's code, which {inside} runs: {open}"),
+            "run kluis on Linux 6.12 or later with Landlock in its list of security modules, in a container under Docker's default seccomp profile; else \
+             drill only databases whose owners you trust (BACKUP_DRILL=off)",
+        )?;
+    }
+    let dir = std::fs::canonicalize(&common.dir).unwrap_or_else(|_| common.dir.clone());
+    let around = |tools: &Tools| readable(&tools.program("postgres")).into_iter().find(|path| dir.starts_with(path));
+    match servers.iter().find_map(around) {
+        Some(path) => sheet.warning(
+            "sandbox",
+            format!("{inside} reads '{}', where the repository lies", path.display()),
+            "let BACKUP_DIR name a folder that is not among those of programs",
+        ),
+        None => Ok(()),
+    }
 }

@@ -34,6 +34,11 @@ impl Spy {
         std::fs::set_permissions(&records, std::fs::Permissions::from_mode(0o1777)).unwrap();
         for entry in std::fs::read_dir(cluster.bin()).unwrap().flatten() {
             let (name, path) = (entry.file_name().to_string_lossy().into_owned(), bin.join(entry.file_name()));
+            if name == "postgres" {
+                // In its sandbox nothing but the program itself can run: the list of processes has to show how it was called.
+                std::os::unix::fs::symlink(entry.path(), path).unwrap();
+                continue;
+            }
             let script = format!(
                 "#!/bin/sh\n{{ echo 'called: {name}'; tr '\\0' '\\n' </proc/$$/cmdline; echo environment:; tr '\\0' '\\n' </proc/$$/environ\n\
                  echo \"core limits: $(ulimit -Sc) $(ulimit -Hc)\"; echo \"umask: $(umask)\"\n\
@@ -78,11 +83,12 @@ impl Spy {
             }
             called.insert(name);
         }
-        for name in ["pg_dump", "pg_dumpall", "pg_restore", "initdb", "postgres"] {
+        for name in ["pg_dump", "pg_dumpall", "pg_restore", "initdb"] {
             assert!(called.contains(name), "{name} was never called: {called:?}");
         }
         let (looks, seen) = (self.shared.looks.load(Ordering::Relaxed), self.shared.seen.lock().unwrap());
         assert!(passfiles > 20 && looks > 100, "{passfiles} passfiles, {looks} looks");
+        assert!(seen.iter().any(|text| text.contains("listen_addresses=")), "no server was seen: {seen:?}");
         assert!(seen.iter().any(|text| text.contains("pg_dump")) && seen.iter().any(|text| text.contains("kluis")), "the watcher saw nothing: {seen:?}");
         for secret in secrets {
             found.extend(seen.iter().filter(|text| text.contains(secret)).map(|text| format!("{secret} was to be seen in the list of processes: {text}")));
