@@ -38,7 +38,7 @@ pub struct Findings {
 }
 
 /// How many differences are named.
-const NAMED: usize = 50;
+const NAMED: usize = 80;
 
 /// Reads the restored database's inventory, and compares the backup's with it. It waits in `folder`, which goes with the server.
 pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder: &Path, stop: &Stop) -> Result<Findings> {
@@ -178,14 +178,14 @@ impl<'m> Judge<'m> {
             ("triggers of foreign keys", How::Missing(_)) => {
                 self.except(Class::DisabledForeignKey, format!("foreign key {} of {}", keys[1], keys[0]));
             }
-            ("pg_subscription", How::Missing(_)) if self.announced(&format!("subscription {}", quote_ident(keys[0]))) => {}
+            ("pg_subscription", How::Missing(_)) if self.announced(Class::Unreadable, "subscription", keys[0]) => {}
             ("pg_subscription", How::Changed(changes)) => {
                 // pg_dump makes every subscription disabled, so that a restored one does not take the living one's rows.
                 let state = |name: &str| ["subenabled", "subtwophasestate", "subfailover"].contains(&name);
-                if changes.iter().all(|change| state(change.column)) {
-                    self.except(Class::Subscription, format!("subscription {}", quote_ident(keys[0])));
-                } else {
+                if !changes.iter().all(|change| state(change.column)) {
                     self.wrong(difference);
+                } else if !self.announced(Class::Subscription, "subscription", keys[0]) {
+                    self.except(Class::Subscription, format!("subscription {}", keys[0]));
                 }
             }
             (_, How::Changed(changes)) if changes.iter().all(|change| change.expression && change.source.is_some() && change.restored.is_some()) => {
@@ -201,9 +201,10 @@ impl<'m> Judge<'m> {
         }
     }
 
-    /// Whether the dump announced that its role could not read it.
-    fn announced(&self, object: &str) -> bool {
-        self.manifest.not_included.iter().any(|announced| announced.class == Class::Unreadable && announced.object == object)
+    /// Whether the dump announced it: there the server quoted the name, but only where that is needed.
+    fn announced(&self, class: Class, what: &str, name: &str) -> bool {
+        let (plain, quoted) = (format!("{what} {name}"), format!("{what} {}", quote_ident(name)));
+        self.manifest.not_included.iter().any(|announced| announced.class == class && (announced.object == plain || announced.object == quoted))
     }
 }
 

@@ -113,6 +113,9 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
     }
 }
 
+/// How many findings a verdict has at most. The rest would say the same.
+const NAMED: usize = 100;
+
 /// By how much the priority of a drill is lowered, so that it does not disturb its neighbours (nice(1)).
 pub const NICE: i32 = 10;
 
@@ -272,7 +275,7 @@ fn judge(
     }
     wrong.extend(globals::settle(backup, manifest, &mut Session::connect(&server.connection("postgres"), stop)?)?);
     if !wrong.is_empty() {
-        wrong.truncate(50);
+        wrong.truncate(NAMED);
         return Ok(Verdict::Bad(wrong));
     }
     let facts = DrillFacts {

@@ -15,56 +15,63 @@ use std::io::Read;
 pub struct Words {
     /// The object that has it, by schema and name: the script's entry is of that name, or of a name that begins or ends with it.
     object: (String, String),
-    /// What stands in front of it in the same line.
+    /// What stands in front of it in the same line, somewhere.
     before: Option<String>,
-    /// The words.
-    text: Vec<u8>,
+    /// The expression with what stands right in front of it: one of these.
+    texts: Vec<Vec<u8>>,
+    /// What may follow: else it is only the beginning of a longer one.
+    after: &'static [&'static str],
     /// What is said if it is not found.
     finding: String,
 }
 
+/// The end of a statement.
+const END: &[&str] = &[";"];
+/// The end of a column's or a domain's clause.
+const CLAUSE: &[&str] = &[",", ";", "\n", " NOT NULL", ") STORED", ")", " COLLATE", " CONSTRAINT"];
+
 impl Words {
     /// The words of this column of a row of the catalogue; none where it is not known how pg_dump writes it.
     pub fn of(catalogue: &str, column: &str, keys: &[&str], source: &[u8], finding: String) -> Option<Words> {
-        let around = |before: &str, after: &str| [before.as_bytes(), source, after.as_bytes()].concat();
         let quoted = |name: &str| crate::postgres::quote::quote_ident(name);
-        let (object, before, text) = match (catalogue, column) {
-            // DEFAULT and GENERATED are told apart by another column of the catalogue.
-            ("pg_attrdef", _) => (keys[0], Some(quoted(keys[1])), source.to_vec()),
-            ("pg_constraint", _) => (if keys[1] == "-" { keys[2] } else { keys[1] }, Some(format!("CONSTRAINT {}", quoted(keys[0]))), around("CHECK (", ")")),
-            ("pg_index", _) | ("pg_class", "relpartbound") => (keys[0], None, source.to_vec()),
-            ("pg_partitioned_table", _) => (keys[0], None, around("PARTITION BY ", "")),
-            ("pg_policy", "polqual") => (keys[1], None, around("USING (", ")")),
-            ("pg_policy", _) => (keys[1], None, around("WITH CHECK (", ")")),
-            ("pg_proc", "proargdefaults") => (keys[0], None, around("(", ")")),
-            ("pg_proc", _) => (keys[0], None, source.to_vec()),
-            ("pg_publication_rel", _) | ("pg_rewrite", _) => (keys[1], None, source.to_vec()),
-            ("pg_statistic_ext", _) => return Some(Words::new((unquoted(keys[1]), keys[0].to_owned()), None, source, finding)),
-            ("pg_trigger", _) => (keys[0], None, source.to_vec()),
-            ("pg_type", _) => (keys[0], None, around("DEFAULT ", "")),
+        let (object, before, starts, after): (&str, Option<String>, &[&str], &'static [&'static str]) = match (catalogue, column) {
+            // DEFAULT and GENERATED are told apart by another column of the catalogue. What takes several lines begins on one of its own.
+            ("pg_attrdef", _) => (keys[0], Some(quoted(keys[1])), &["DEFAULT ", "DEFAULT\n", "AS (", "AS (\n"], CLAUSE),
+            ("pg_constraint", _) => {
+                (if keys[1] == "-" { keys[2] } else { keys[1] }, Some(format!("CONSTRAINT {}", quoted(keys[0]))), &["CHECK (", "CHECK (\n"], &[")"])
+            }
+            ("pg_index", _) | ("pg_class", "relpartbound") | ("pg_trigger", _) | ("pg_statistic_ext", _) => (keys[0], None, &[""], END),
+            ("pg_partitioned_table", _) => (keys[0], None, &["PARTITION BY "], &[";", "\n"]),
+            ("pg_policy", "polqual") => (keys[1], None, &["USING (", "USING (\n"], &[")"]),
+            ("pg_policy", _) => (keys[1], None, &["WITH CHECK (", "WITH CHECK (\n"], &[")"]),
+            ("pg_proc", "proargdefaults") => (keys[0], None, &["("], &[")"]),
+            ("pg_proc", _) => (keys[0], None, &["\n", " ", ""], END),
+            ("pg_publication_rel", _) => (keys[1], None, &["WHERE (", "WHERE "], &[")", ";"]),
+            // A view may have a check option, a materialized one no rows.
+            ("pg_rewrite", _) => (keys[1], None, &[""], &[";", "\n  WITH "]),
+            ("pg_type", _) => (keys[0], None, &["DEFAULT ", "DEFAULT\n"], CLAUSE),
             _ => return None,
         };
-        Some(Words::new(qualified(object)?, before, &text, finding))
-    }
-
-    fn new(object: (String, String), before: Option<String>, text: &[u8], finding: String) -> Words {
-        // A view's definition ends with a semicolon of its own.
-        let text = text.trim_ascii_end();
-        Words {
-            object,
-            before: before.map(|before| plain(before.as_bytes())).and_then(|text| String::from_utf8(text).ok()),
-            text: plain(text.strip_suffix(b";").unwrap_or(text)),
-            finding,
-        }
+        let object = if catalogue == "pg_statistic_ext" { (unquoted(keys[1]), keys[0].to_owned()) } else { qualified(object)? };
+        // Definitions that end with a semicolon of their own.
+        let source = source.trim_ascii_end();
+        let source = plain(source.strip_suffix(b";").unwrap_or(source));
+        let before = before.and_then(|before| String::from_utf8(plain(before.as_bytes())).ok());
+        let texts = starts.iter().map(|start| [start.as_bytes(), &source].concat()).collect();
+        Some(Words { object, before, texts, after, finding })
     }
 
     fn stand_in(&self, body: &[u8]) -> bool {
-        memchr::memmem::find_iter(body, &self.text).any(|at| {
-            let Some(before) = &self.before else { return true };
-            // An expression of several lines begins on one of its own.
-            let end = if at > 0 && body[at - 1] == b'\n' { at - 1 } else { at };
-            let line = memchr::memrchr(b'\n', &body[..end]).map_or(0, |end| end + 1);
-            memchr::memmem::find(&body[line..at], before.as_bytes()).is_some()
+        self.texts.iter().any(|text| {
+            memchr::memmem::find_iter(body, text).any(|at| {
+                let rest = &body[at + text.len()..];
+                if !(rest.is_empty() || self.after.iter().any(|after| rest.starts_with(after.as_bytes()))) {
+                    return false;
+                }
+                let Some(before) = &self.before else { return true };
+                let line = memchr::memrchr(b'\n', &body[..at]).map_or(0, |end| end + 1);
+                memchr::memmem::find(&body[line..at], before.as_bytes()).is_some()
+            })
         })
     }
 }
@@ -169,7 +176,7 @@ mod tests {
         assert_eq!(qualified("\"open"), None);
     }
 
-    const SCRIPT: &str = "--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n    id integer DEFAULT 1,\n    \"Other\" integer DEFAULT 2,\n    e text DEFAULT\nCASE\n    WHEN true THEN 1\nEND,\n    CONSTRAINT c CHECK (((a)::text = 'x'::text))\n);\n\n\n--\n-- Name: u; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.u (\n    id integer DEFAULT 3,\n    CONSTRAINT c CHECK ((b > 0))\n);\n\n--\n-- Name: v; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.v AS\n SELECT 1 AS one;\n\n";
+    const SCRIPT: &str = "--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n    id integer DEFAULT 1,\n    \"Other\" integer DEFAULT 2,\n    long text DEFAULT lower('A' || 'B') NOT NULL,\n    twelve integer DEFAULT 12,\n    e text DEFAULT\nCASE\n    WHEN true THEN 1\nEND,\n    CONSTRAINT c CHECK (((a)::text = 'x'::text))\n);\n\n\n--\n-- Name: u; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.u (\n    id integer DEFAULT 3,\n    CONSTRAINT c CHECK ((b > 0))\n);\n\n--\n-- Name: v; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.v AS\n SELECT 1 AS one;\n\n--\n-- Name: w; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.w AS\n SELECT t.a\n   FROM public.t\n  WHERE (t.a > 1);\n\n";
 
     fn found(catalogue: &str, keys: &[&str], source: &str) -> bool {
         let words = Words::of(catalogue, "", keys, source.as_bytes(), "it".into()).expect("it is known how pg_dump writes it");
@@ -183,6 +190,15 @@ mod tests {
         assert!(found("pg_attrdef", &["public.t", "e"], "\nCASE\n    WHEN true THEN 1\nEND"));
         assert!(!found("pg_attrdef", &["public.t", "id"], "\nCASE\n    WHEN true THEN 1\nEND"));
         assert!(!found("pg_attrdef", &["public.t", "id"], "2"), "another column's");
+        assert!(found("pg_attrdef", &["public.t", "long"], "lower('A' || 'B')"));
+        assert!(!found("pg_attrdef", &["public.t", "long"], "lower('A'"), "a part of it");
+        assert!(
+            !found("pg_attrdef", &["public.t", "twelve"], "2")
+                && !found("pg_attrdef", &["public.t", "twelve"], "1")
+                && found("pg_attrdef", &["public.t", "twelve"], "12")
+        );
+        assert!(found("pg_rewrite", &["_RETURN", "public.w"], " SELECT t.a\n   FROM public.t\n  WHERE (t.a > 1);"));
+        assert!(!found("pg_rewrite", &["_RETURN", "public.w"], " SELECT t.a\n   FROM public.t;"), "its beginning");
         assert!(!found("pg_attrdef", &["public.t", "id"], "3"), "another table's");
         assert!(found("pg_constraint", &["c", "public.t", "-"], "((a)::text = 'x'::text)"));
         assert!(!found("pg_constraint", &["c", "public.u", "-"], "((a)::text = 'x'::text)"));
