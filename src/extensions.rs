@@ -176,6 +176,11 @@ pub fn drifts(database: &Database, schema: &str, table: &str) -> bool {
     database.extensions.iter().filter_map(|extension| known(&extension.name)).any(|known| known.drifting.iter().any(&is_it))
 }
 
+/// Whether the extension starts processes of its own. What they did they note in tables that it does not have dumped.
+pub fn works(name: &str) -> bool {
+    known(name).and_then(|known| known.library.as_ref()).is_some_and(|library| library.works)
+}
+
 /// The names in a list of libraries, as `shared_preload_libraries` has it: separated by commas, in double quotes where need be, with or without a path and
 /// an ending (varlena.c, `SplitDirectoriesString`; dfmgr.c).
 pub fn libraries(list: &str) -> Vec<String> {

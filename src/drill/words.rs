@@ -36,7 +36,7 @@ impl Words {
         let quoted = |name: &str| crate::postgres::quote::quote_ident(name);
         let (object, before, starts, after): (&str, Option<String>, &[&str], &'static [&'static str]) = match (catalogue, column) {
             // DEFAULT and GENERATED are told apart by another column of the catalogue. What takes several lines begins on one of its own.
-            ("pg_attrdef", _) => (keys[0], Some(quoted(keys[1])), &["DEFAULT ", "DEFAULT\n", "AS (", "AS (\n"], CLAUSE),
+            ("pg_attrdef", _) => (keys[0], Some(quoted(keys[1])), &["DEFAULT ", "DEFAULT \n", "AS (", "AS (\n"], CLAUSE),
             ("pg_constraint", _) => {
                 (if keys[1] == "-" { keys[2] } else { keys[1] }, Some(format!("CONSTRAINT {}", quoted(keys[0]))), &["CHECK (", "CHECK (\n"], &[")"])
             }
@@ -49,7 +49,7 @@ impl Words {
             ("pg_publication_rel", _) => (keys[1], None, &["WHERE (", "WHERE "], &[")", ";"]),
             // A view may have a check option, a materialized one no rows.
             ("pg_rewrite", _) => (keys[1], None, &[""], &[";", "\n  WITH "]),
-            ("pg_type", _) => (keys[0], None, &["DEFAULT ", "DEFAULT\n"], CLAUSE),
+            ("pg_type", _) => (keys[0], None, &["DEFAULT ", "DEFAULT \n"], CLAUSE),
             _ => return None,
         };
         let object = if catalogue == "pg_statistic_ext" { (unquoted(keys[1]), keys[0].to_owned()) } else { qualified(object)? };
@@ -176,7 +176,7 @@ mod tests {
         assert_eq!(qualified("\"open"), None);
     }
 
-    const SCRIPT: &str = "--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n    id integer DEFAULT 1,\n    \"Other\" integer DEFAULT 2,\n    long text DEFAULT lower('A' || 'B') NOT NULL,\n    twelve integer DEFAULT 12,\n    e text DEFAULT\nCASE\n    WHEN true THEN 1\nEND,\n    CONSTRAINT c CHECK (((a)::text = 'x'::text))\n);\n\n\n--\n-- Name: u; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.u (\n    id integer DEFAULT 3,\n    CONSTRAINT c CHECK ((b > 0))\n);\n\n--\n-- Name: v; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.v AS\n SELECT 1 AS one;\n\n--\n-- Name: w; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.w AS\n SELECT t.a\n   FROM public.t\n  WHERE (t.a > 1);\n\n";
+    const SCRIPT: &str = "--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n    id integer DEFAULT 1,\n    \"Other\" integer DEFAULT 2,\n    long text DEFAULT lower('A' || 'B') NOT NULL,\n    twelve integer DEFAULT 12,\n    e text DEFAULT \nCASE\n    WHEN true THEN 1\nEND,\n    CONSTRAINT c CHECK (((a)::text = 'x'::text))\n);\n\n\n--\n-- Name: u; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.u (\n    id integer DEFAULT 3,\n    CONSTRAINT c CHECK ((b > 0))\n);\n\n--\n-- Name: v; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.v AS\n SELECT 1 AS one;\n\n--\n-- Name: w; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.w AS\n SELECT t.a\n   FROM public.t\n  WHERE (t.a > 1);\n\n";
 
     fn found(catalogue: &str, keys: &[&str], source: &str) -> bool {
         let words = Words::of(catalogue, "", keys, source.as_bytes(), "it".into()).expect("it is known how pg_dump writes it");

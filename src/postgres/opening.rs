@@ -163,16 +163,22 @@ pub(super) fn for_programs(session: &Session) -> Connection {
     if !opened.direct {
         return connection.clone();
     }
-    let role = [("role", "none", 0)];
-    let swaps = [(SWAPS, "", 0)];
+    const ROLE: &[Setting] = &[("role", "none", 0)];
+    const MAY_SWAP: &[Setting] = &[(SWAPS, "", 0)];
     let powerful = if opened.powerful { POWERFUL } else { &[] };
-    let all = SHARED.iter().chain(role.iter().filter(|_| !opened.chosen_role)).chain(swaps.iter().filter(|_| opened.swaps)).chain(powerful);
+    let all = with_own_path().chain(ROLE.iter().filter(|_| !opened.chosen_role)).chain(MAY_SWAP.iter().filter(|_| opened.swaps)).chain(powerful);
     with_options(connection, &options(all, major))
 }
 
 /// The options for every session with a throwaway server of that major, where the settings of databases and roles are somebody else's.
 pub(super) fn in_throwaway(major: u32) -> String {
-    options(SHARED.iter().chain(POWERFUL).chain(THROWAWAY).chain(&[("role", "none", 0)]), major)
+    options(with_own_path().chain(POWERFUL).chain(THROWAWAY).chain(&[("role", "none", 0)]), major)
+}
+
+/// For programs, which empty their search path by their first statement. As an option it would become the value that RESET gives: then an extension
+/// that adds its schema to the database's path (`topology.AddToSearchPath`) would write one that cannot be read.
+fn with_own_path() -> impl Iterator<Item = &'static Setting> {
+    SHARED.iter().filter(|(name, ..)| *name != "search_path")
 }
 
 fn with_options(connection: &Connection, more: &str) -> Connection {
@@ -271,7 +277,7 @@ mod tests {
             assert!(sent.starts_with("SET search_path = ''; SET statement_timeout = '0'; "), "{sent}");
             assert_eq!((sent.contains("idle_session_timeout"), sent.contains("transaction_timeout")), (idle, transaction), "{major}");
             assert_eq!((given.contains("-c idle_session_timeout=0"), given.contains("-c event_triggers=off")), (idle, transaction), "{major}");
-            assert!(given.contains("-c search_path= -c ") && given.contains(r"-c default_transaction_isolation=read\ committed "), "{given}");
+            assert!(!given.contains("search_path") && given.contains(r"-c default_transaction_isolation=read\ committed "), "{given}");
         }
     }
 

@@ -260,7 +260,7 @@ fn a_docker_secret_and_scratch_in_memory() {
         text.lines().filter(|line| !line.contains("DB_PASSWORD:?")).map(|line| line.replace("#secret ", "").replace("#memory ", "")).collect();
     let file = folder.join("compose.yml");
     std::fs::write(&file, edited.join("\n").replace("context: ..", &format!("context: {}", root.display()))).unwrap();
-    let stack = Stack::of(file, "secret", &[YEARLY, ("DB_PASSWORD", ""), ("DB_PASSWORD_SECRET", secret.to_str().unwrap())]);
+    let stack = Stack::of(file, "secret", &[YEARLY, ("DB_PASSWORD", ""), ("BACKUP_ALLOW_EMPTY", "yes"), ("DB_PASSWORD_SECRET", secret.to_str().unwrap())]);
     stack.up(&[]);
     let run = eventually("the first backup", 60, || stack.history().pop());
     assert!(run["outcome"] == "done" && run["proof"] == "proven", "{run:#}");

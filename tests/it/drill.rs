@@ -321,7 +321,13 @@ fn no_false_alarm(major: u32) {
         for database in [&torture, &empty, &bare] {
             let repo = Repo::new();
             kluis(&["backup"]).of(database).keeping(&repo).run().done();
-            proven(&drill(&repo, &cluster).run());
+            let ended = drill(&repo, &cluster).run();
+            let proof = proof(&repo.newest());
+            assert!(proof.proven() && ended.stdout.contains("proven"), "{ended:#?}");
+            // The torture database has two things that no dump brings back.
+            let excepted = |object: &str| object == "rights on information_schema.columns" || (major < 15 && object == "the comment on schema public");
+            let others: Vec<_> = proof.exceptions.iter().filter(|exception| !(database.name == torture.name && excepted(&exception.object))).collect();
+            assert!(others.is_empty() && matches!(ended.code, Some(0 | 3)), "{others:?} {ended:#?}");
         }
         let (repo, over) = (Repo::new(), std::sync::atomic::AtomicBool::new(false));
         std::thread::scope(|scope| {
@@ -370,7 +376,10 @@ fn what_cannot_be_judged_here_changes_nothing_of_what_is_known() {
     let (_, repo) = one(&cluster);
     proven(&drill(&repo, &cluster).run());
     let judged = |ended: Ended, words: &str| {
-        assert!(ended.code == Some(3) && ended.stdout.contains("cannot be judged here") && ended.stdout.contains(words), "{ended:#?}");
+        assert!(ended.code == Some(3) && ended.stdout.contains("cannot be judged here"), "{ended:#?}");
+        // A terminal's width may divide it anywhere.
+        let said = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains(words), "{ended:#?}");
         assert!(proof(&repo.newest()).proven());
         assert!(kluis(&["list"]).keeping(&repo).run().done().stdout.contains("proven"));
     };

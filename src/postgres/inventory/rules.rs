@@ -542,7 +542,7 @@ pub const CATALOGUES: &[Catalogue] = &[
     Catalogue {
         name: "pg_description",
         from: "pg_description c",
-        rows: "(c.objoid >= 16384 OR (c.classoid = 'pg_namespace'::regclass AND c.objoid = (SELECT oid FROM pg_namespace WHERE nspname = 'public'))) AND NOT EXISTS (SELECT FROM pg_class r WHERE c.classoid = 'pg_class'::regclass AND r.oid = c.objoid AND r.relpersistence = 't')",
+        rows: "(c.objoid >= 16384 OR c.classoid = 'pg_largeobject'::regclass OR (c.classoid = 'pg_namespace'::regclass AND c.objoid = (SELECT oid FROM pg_namespace WHERE nspname = 'public'))) AND NOT EXISTS (SELECT FROM pg_class r WHERE c.classoid = 'pg_class'::regclass AND r.oid = c.objoid AND r.relpersistence = 't')",
         member: ("c.classoid", "c.objoid"),
         schema: "NULL",
         columns: &[

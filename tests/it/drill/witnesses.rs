@@ -89,7 +89,7 @@ const CHANGES: &[(&str, &str)] = &[
     ("ALTER SCHEMA second OWNER TO ROLE", "schema second: not as in the snapshot (nspowner, nspacl)"),
     // The last by name: units know their tables by their place.
     ("CREATE TABLE zz_extra ()", "relation public.zz_extra: the restored database has it"),
-    ("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) FROM ROLE", "rights on the system's objects pg_proc pg_catalog.pg_ls_dir(text):"),
+    ("REVOKE EXECUTE ON FUNCTION pg_catalog.pg_ls_dir(text) FROM ROLE", "rights on the system's objects pg_proc pg_catalog.pg_ls_dir(pg_catalog.text):"),
 ];
 
 const SOURCE: &str = "
