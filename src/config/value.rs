@@ -173,6 +173,10 @@ pub(super) fn one_line(key: &Key, text: &str) -> Parsed<Secret> {
 /// The events that receivers are told of.
 pub(super) fn events(key: &Key, text: &str) -> Parsed<Vec<&'static str>> {
     let words: Vec<(&str, &'static str)> = EVENTS.iter().map(|event| (*event, *event)).collect();
+    if is_connection_string(text) {
+        // Its parts are not shown either.
+        return word(key, text, &words).map(|event| vec![event]);
+    }
     let typed = text.split([' ', ',', '\t']).filter(|event| !event.is_empty());
     typed.map(|event| word(key, event, &words)).collect()
 }

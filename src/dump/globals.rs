@@ -19,10 +19,8 @@ pub fn write(job: &Job<'_>, facts: &Facts) -> Result<(File, Vec<String>)> {
     let database = facts.database.name.replace('\\', "\\\\").replace('\'', "\\'");
     tool = tool.arg(format!("--database=dbname='{database}'"));
     // Names of roles belong to no database: they are bytes, and a database in another encoding than theirs reads them as other letters. Unconverted
-    // they come back as what they were, and as what the database's own dump calls them.
-    if facts.database.encoding != "UTF8" {
-        tool = tool.arg("--encoding=SQL_ASCII");
-    }
+    // they come back as what they were, and as what the database's own dump calls them. Said in any case: `client_encoding` may stand on the database.
+    tool = tool.arg(if facts.database.encoding == "UTF8" { "--encoding=UTF8" } else { "--encoding=SQL_ASCII" });
     let mut warnings = Vec::new();
     if !facts.server.role_passwords {
         tool = tool.arg("--no-role-passwords");

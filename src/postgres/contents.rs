@@ -28,6 +28,11 @@ impl Entry {
         self.rest.starts_with("TABLE ATTACH ") || self.rest.starts_with("INDEX ATTACH ")
     }
 
+    /// Whether it joins a partition's index to its parent's.
+    pub fn is_index_attachment(&self) -> bool {
+        self.rest.starts_with("INDEX ATTACH ")
+    }
+
     /// Whether it is a foreign key.
     pub fn is_foreign_key(&self) -> bool {
         self.rest.starts_with("FK CONSTRAINT ")

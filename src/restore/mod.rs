@@ -214,7 +214,7 @@ impl Job<'_> {
         let (request, manifest) = (self.request, self.manifest);
         self.observer.event(&Event::Step("pre-data"));
         self.pre_data()?;
-        let order = if self.is_large() { Some(self.order()?) } else { None };
+        let order = self.order()?;
         self.observer.event(&Event::Step("rows"));
         let script = open_file(&request.backup.path.join(&manifest.script.file))?;
         let (builds, keys) = order.as_ref().map(|order| (order.builds.clone(), order.early_keys.clone())).unwrap_or_default();
@@ -286,16 +286,16 @@ impl Job<'_> {
         Ok(tried.ok().map(|_| connection))
     }
 
-    /// Whether there are so many rows that their order and that of their indexes matters.
-    fn is_large(&self) -> bool {
-        self.manifest.tables.iter().map(|table| table.bytes).sum::<u64>() >= order::LARGE
-    }
-
-    /// How indexes, keys and views follow the rows.
-    fn order(&self) -> Result<Order> {
+    /// How indexes, keys and views follow the rows. None where nothing depends on it: there are few rows, and no indexes that join others.
+    fn order(&self) -> Result<Option<Order>> {
+        let large = self.manifest.tables.iter().map(|table| table.bytes).sum::<u64>() >= order::LARGE;
         // Only a verbose listing tells what needs what, and only one that is not tells what is in the section.
-        let section: BTreeSet<u32> = self.listing(&["--section=post-data"])?.iter().map(|entry| entry.id).collect();
-        Ok(order::order(&self.listing(&["--verbose"])?, &section, &self.manifest.tables))
+        let section = self.listing(&["--section=post-data"])?;
+        if !large && !section.iter().any(Entry::is_index_attachment) {
+            return Ok(None);
+        }
+        let section: BTreeSet<u32> = section.iter().map(|entry| entry.id).collect();
+        Ok(Some(order::order(&self.listing(&["--verbose"])?, &section, &self.manifest.tables)))
     }
 
     /// The archive's table of contents, as pg_restore lists it with these options.
@@ -311,6 +311,8 @@ impl Job<'_> {
         let jobs = self.request.jobs;
         let to = &self.programs;
         self.apply_entries(to, "rest", &order.rest, jobs)?;
+        self.apply_entries(to, "attach", &order.attach, 1)?;
+        self.apply_entries(to, "late", &order.late, jobs)?;
         let all_keys: Vec<u32> = order.keys.iter().copied().chain(left.iter().map(|key| key.entry)).collect();
         // Keys of large tables follow each other, as they lock them: they are what is waited for, and processes beside a view's own would only be in their way.
         let for_views = serial.filter(|_| !left.is_empty()).unwrap_or(to);

@@ -63,6 +63,10 @@ pub struct Order {
     pub early_keys: Vec<Key>,
     /// Everything else that is neither in `keys` nor in `views` and needs none of them.
     pub rest: Vec<u32>,
+    /// Indexes of partitions that join their parent's, one after the other: two at once do not see each other, and the parent's index stays invalid.
+    pub attach: Vec<u32>,
+    /// What needs one of those.
+    pub late: Vec<u32>,
     /// The other foreign keys.
     pub keys: Vec<u32>,
     /// Fillings of materialized views, in the order in which they read each other.
@@ -75,6 +79,8 @@ pub struct Order {
 enum Part {
     Build,
     Rest,
+    Attach,
+    Late,
     Keys,
     Views,
     Last,
@@ -114,6 +120,8 @@ pub fn order(archive: &[Entry], section: &BTreeSet<u32>, tables: &[Table]) -> Or
                 }
             }
             Part::Rest => order.rest.push(entry.id),
+            Part::Attach => order.attach.push(entry.id),
+            Part::Late => order.late.push(entry.id),
             Part::Keys => match early_key(entry, &known, &parts, &built) {
                 Some(key) => order.early_keys.push(key),
                 None => order.keys.push(entry.id),
@@ -142,6 +150,8 @@ fn early_key(entry: &Entry, known: &HashMap<u32, Option<usize>>, parts: &HashMap
 fn own_part(entry: &Entry, of_large_table: bool) -> Part {
     if of_large_table {
         Part::Build
+    } else if entry.is_index_attachment() {
+        Part::Attach
     } else if entry.is_foreign_key() {
         Part::Keys
     } else if entry.is_refresh() {
@@ -160,6 +170,8 @@ fn after(needed: Part, part: Part) -> Part {
         // A pg_restore of its own has only its own entries: what needs another one waits for all of them.
         (Part::Build | Part::Rest, Part::Build) => Part::Rest,
         (Part::Build | Part::Rest, part) => part,
+        (Part::Attach | Part::Late, Part::Build | Part::Rest | Part::Late) | (Part::Late, Part::Attach) => Part::Late,
+        (Part::Attach | Part::Late, part) => part,
         (needed, part) if needed == part => part,
         (Part::Keys | Part::Views, _) => Part::Last,
     }

@@ -42,7 +42,7 @@ fn every_kind_finds_its_part() {
     let build = |table, alone, entries: &[u32]| Build { table, alone, entries: entries.to_vec() };
     // The largest table first, and of its indexes the one that locks the others out; those of a table that is not huge together.
     assert_eq!(order.builds, [build(2, true, &[6]), build(2, false, &[4]), build(2, false, &[5]), build(1, true, &[2, 3])]);
-    assert_eq!((order.rest, order.keys, order.views, order.last), (vec![1, 7, 8, 9], vec![10], vec![12, 13], vec![11, 14, 15]));
+    assert_eq!((order.rest, order.attach, order.keys, order.views, order.last), (vec![1, 7, 8], vec![9], vec![10], vec![12, 13], vec![11, 14, 15]));
 }
 
 #[test]
@@ -82,6 +82,16 @@ fn an_index_that_needs_something_of_its_section_waits_for_it() {
 }
 
 #[test]
+fn indexes_join_their_parents_one_after_the_other_and_keys_wait_for_them() {
+    let order = plan(
+        "1; 1259 10 INDEX public p_i o\n2; 1259 11 INDEX public c_i o\n3; 0 0 INDEX ATTACH public c_i o\n;\tdepends on: 1 2\n4; 0 0 COMMENT public INDEX p_i o\n;\tdepends on: 3\n\
+        5; 2606 91 FK CONSTRAINT public t t_fk o\n;\tdepends on: 3\n",
+        &[],
+    );
+    assert_eq!((order.rest, order.attach, order.late, order.keys), (vec![1, 2], vec![3], vec![4], vec![5]));
+}
+
+#[test]
 fn rows_that_pg_dump_moved_are_not_there_yet() {
     let mut tables = [table("large", HUGE, &[(1259, 20)])];
     tables[0].moved_by = Mover::PgDump;
@@ -90,14 +100,14 @@ fn rows_that_pg_dump_moved_are_not_there_yet() {
 
 /// What an entry is, and which of those before it it needs.
 fn entries() -> impl Strategy<Value = Vec<(usize, Vec<prop::sample::Index>)>> {
-    prop::collection::vec((0..8_usize, prop::collection::vec(any::<prop::sample::Index>(), 0..4)), 1..40)
+    prop::collection::vec((0..9_usize, prop::collection::vec(any::<prop::sample::Index>(), 0..4)), 1..40)
 }
 
 proptest! {
     #[test]
     fn nothing_is_lost_or_comes_before_what_it_needs(kinds in entries()) {
-        const KINDS: [&str; 8] = ["1259 20 INDEX public i o", "2606 30 CONSTRAINT public t c o", "1259 99 INDEX public j o", "2606 91 FK CONSTRAINT public t f o",
-            "0 92 MATERIALIZED VIEW DATA public v o", "3466 94 EVENT TRIGGER - e o", "0 0 COMMENT public x o", "1255 40 FUNCTION public f() o"];
+        const KINDS: [&str; 9] = ["1259 20 INDEX public i o", "2606 30 CONSTRAINT public t c o", "1259 99 INDEX public j o", "2606 91 FK CONSTRAINT public t f o",
+            "0 92 MATERIALIZED VIEW DATA public v o", "3466 94 EVENT TRIGGER - e o", "0 0 COMMENT public x o", "1255 40 FUNCTION public f() o", "0 0 INDEX ATTACH public p_i o"];
         let tables = [table("large", LARGE, &[(1259, 10), (1259, 20)]), table("huge", HUGE, &[(1259, 11), (2606, 30)])];
         let mut archive = parse("1001; 1259 10 TABLE public large o\n1002; 1259 11 TABLE public huge o\n1003; 1259 12 TABLE public unknown o\n").unwrap();
         let entries: Vec<Entry> = kinds.iter().enumerate().map(|(place, (kind, needs))| {
@@ -111,7 +121,7 @@ proptest! {
         archive.extend(entries.iter().cloned());
         let section = entries.iter().map(|entry| entry.id).collect();
         let order = order(&archive, &section, &tables);
-        // Stages: builds, rest, keys beside views, last. Beside each other nothing may need the other part.
+        // Stages: builds, rest, attachments, what needs those, keys beside views, last. Beside each other nothing may need the other part.
         let mut stage = HashMap::new();
         for (build, entries) in order.builds.iter().map(|build| &build.entries).enumerate() {
             stage.extend(entries.iter().map(|id| (*id, (0, build))));
@@ -125,10 +135,10 @@ proptest! {
             prop_assert!(!key.tables.is_empty() && !entry.needs.contains(&1003));
         }
         let all_keys: Vec<u32> = order.keys.iter().copied().chain(order.early_keys.iter().map(|key| key.entry)).collect();
-        for (number, (part, ids)) in [(1, &order.rest), (2, &all_keys), (2, &order.views), (3, &order.last)].into_iter().enumerate() {
+        for (number, (part, ids)) in [(1, &order.rest), (2, &order.attach), (3, &order.late), (4, &all_keys), (4, &order.views), (5, &order.last)].into_iter().enumerate() {
             stage.extend(ids.iter().map(|id| (*id, (part, 100 + number))));
         }
-        let listed = order.builds.iter().map(|build| build.entries.len()).sum::<usize>() + order.rest.len() + all_keys.len() + order.views.len() + order.last.len();
+        let listed = order.builds.iter().map(|build| build.entries.len()).sum::<usize>() + order.rest.len() + order.attach.len() + order.late.len() + all_keys.len() + order.views.len() + order.last.len();
         prop_assert_eq!((listed, stage.len()), (entries.len(), entries.len()));
         for entry in &entries {
             for need in entry.needs.iter().filter(|need| **need <= 1000) {

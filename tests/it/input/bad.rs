@@ -228,7 +228,7 @@ fn value(dice: &mut Dice, key: &Key) -> String {
             ],
         ),
         "BACKUP_HTTP_TOKEN" => any(dice, &[word.clone(), format!("{SECRET} {word} {word}"), format!("{SECRET}é{SECRET}"), "x".repeat(15)]),
-        "BACKUP_LANG" => any(dice, &words),
+        "BACKUP_LANG" | "BACKUP_ALLOW_EMPTY" => any(dice, &words),
         name => panic!("there is a new key {name}: say what it cannot be"),
     }
 }
