@@ -342,9 +342,10 @@ fn other(dice: &mut Dice) -> Bad {
             bad.files.insert("/srv/given".to_owned(), format!("{SECRET}{word}"));
         }
         4 => {
-            // A type that no setting has.
+            // A type that the setting does not have.
             let toml = key.toml.unwrap_or("jobs");
             let value = dice.pick(&["1979-05-27", "[1, 2]", "{ a = 1 }", "inf", "true"]);
+            let value = if toml == "allow_empty" && value == "true" { "[true]" } else { value };
             bad.named = toml.to_owned();
             bad.toml = Some(format!("{toml} = {value}\n"));
         }
