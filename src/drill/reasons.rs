@@ -14,7 +14,6 @@ pub fn remedy(fault: Fault) -> &'static str {
         Fault::Preload => "install the extension's package: its library has to be loaded when a server starts",
         Fault::Locale => "install the operating system's locale (locales, locales-all)",
         Fault::Icu => "use PostgreSQL programs that were built with ICU",
-        Fault::Encoding => "use PostgreSQL programs that know this encoding",
         Fault::Disk => "free some space, or let BACKUP_SCRATCH_DIR name a larger volume",
         Fault::Memory => "give this service more memory",
         Fault::SharedMemory => "give this service more shared memory",

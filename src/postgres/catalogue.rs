@@ -104,7 +104,7 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
     let query = format!(
         "SELECT pg_catalog.current_setting('server_version'), pg_catalog.pg_is_in_recovery(), pg_catalog.current_database(), pg_catalog.pg_get_userbyid(d.datdba),
             pg_catalog.pg_database_size(d.oid), pg_catalog.pg_encoding_to_char(d.encoding), d.datcollate, d.datctype,
-            (SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'lc_monetary'),
+            ({SESSION_MONETARY}),
             current_user, (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user), pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT'),
             (SELECT pg_catalog.count(*) FROM pg_catalog.pg_largeobject_metadata),
             (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(extname, extversion, n.nspname) ORDER BY extname), '[]')

@@ -20,8 +20,6 @@ pub enum Fault {
     Locale,
     /// Support for ICU, or ICU's own data.
     Icu,
-    /// An encoding that these programs know.
-    Encoding,
     /// Room on the disk.
     Disk,
     /// Memory.

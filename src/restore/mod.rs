@@ -120,12 +120,7 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
     let chosen = tables::choose(manifest, request.tables)?;
     let mut restored = Restored::default();
     let target = place::check(request, manifest, stop, &mut restored.warnings)?;
-    // The programs of the target's major: they know its syntax. An archive of an older major they read as well.
-    let tools = find(request.places, target.session.server_version_num() / 10_000)?;
-    let passfile = Passfile::create(request.scratch, request.to)?;
-    // The session may be with another database of the same server.
-    let programs = target.session.for_programs().at(&request.to.database);
-    let mut job = Job { request, manifest, tools, passfile, programs, stop, observer };
+    let mut job = Job::begin(request, manifest, &target, stop, observer)?;
     if request.tables.is_empty() {
         let properties = place::make_room(&job, target, &mut restored)?;
         restored.warnings.extend(job.read_money()?);
@@ -165,10 +160,7 @@ pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
     let manifest = request.backup.understood()?;
     let mut restored = Restored::default();
     let target = place::check(request, manifest, stop, &mut restored.warnings)?;
-    let tools = find(request.places, target.session.server_version_num() / 10_000)?;
-    let passfile = Passfile::create(request.scratch, request.to)?;
-    let programs = target.session.for_programs().at(&request.to.database);
-    let mut job = Job { request, manifest, tools, passfile, programs, stop, observer };
+    let mut job = Job::begin(request, manifest, &target, stop, observer)?;
     place::make_room(&job, target, &mut restored)?;
     job.read_money()?;
     let rest = job.extensions_first(&[])?.map(|rest| job.list_file("stock", &rest)).transpose()?;
@@ -183,6 +175,18 @@ pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
     }
     let names: std::collections::HashMap<u32, String> = job.listing(&[])?.into_iter().map(|entry| (entry.id, entry.rest)).collect();
     Ok(failed.into_iter().filter_map(|failed| names.get(&failed.entry).map(|entry| NotRestored { entry: entry.clone(), why: failed.why })).collect())
+}
+
+impl<'a> Job<'a> {
+    /// A restore into the target, which was looked at.
+    fn begin(request: &'a Request<'a>, manifest: &'a Manifest, target: &place::Target, stop: &'a Stop, observer: &'a dyn Observer) -> Result<Job<'a>> {
+        // The programs of the target's major: they know its syntax. An archive of an older major they read as well.
+        let tools = find(request.places, target.session.server_version_num() / 10_000)?;
+        let passfile = Passfile::create(request.scratch, request.to)?;
+        // The session may be with another database of the same server.
+        let programs = target.session.for_programs().at(&request.to.database);
+        Ok(Job { request, manifest, tools, passfile, programs, stop, observer })
+    }
 }
 
 impl Job<'_> {
@@ -202,7 +206,7 @@ impl Job<'_> {
             return Ok(None);
         }
         let mut session = Session::connect(&self.programs, self.stop)?;
-        let same = session.query("SELECT reset_val FROM pg_catalog.pg_settings WHERE name = 'lc_monetary'")?.single()? == own;
+        let same = session.query(catalogue::SESSION_MONETARY)?.single()? == own;
         let told = format!(
             "{what}: they are written as lc_monetary = '{}' has it, and the sessions could not be given that; restore over a direct connection to a server that has this locale",
             own.escape_debug()
