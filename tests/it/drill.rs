@@ -1,5 +1,7 @@
 //! The drill: what is wrong is caught, what is right is proven, and what cannot be judged here is not called bad.
 
+mod classes;
+mod here;
 pub mod tamper;
 mod witnesses;
 
