@@ -4,8 +4,8 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
-use crate::manifest::{LargeObjects, Manifest, Mover, Table, Witnessed};
-use crate::postgres::catalogue::{self, cell, column_list, number};
+use crate::manifest::{LargeObjects, Manifest, Table, Witnessed};
+use crate::postgres::catalogue::{self, Special, cell, column_list, number};
 use crate::postgres::connection::Connection;
 use crate::postgres::copy::Piece;
 use crate::postgres::quote::quote_qualified;
@@ -92,21 +92,29 @@ pub fn manifests(one: &Manifest, other: &Manifest) -> Comparison {
     found
 }
 
-/// The statement that reads a table's rows, or those that `filter` lets through, as the dump did.
-fn copy_of(table: &Table, filter: &str, encoding: &str) -> String {
-    let (list, condition) = (column_list(&table.columns), table.condition.as_deref().unwrap_or(filter));
-    let columns = list.trim_start_matches(" (").trim_end_matches(')');
-    // A plain table may have children that inherit from it, whose rows are their own. A partitioned one's rows are its partitions'.
-    let only = if table.moved_by == Mover::Units { "ONLY " } else { "" };
-    format!(
-        "COPY (SELECT {columns} FROM {only}{} {condition}) TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')",
-        quote_qualified(&table.schema, &table.name)
-    )
-}
-
 /// Rows and digest of a table as it is in the session's database.
 pub fn digest_of(session: &mut Session, table: &Table, encoding: &str) -> Result<Digest> {
-    digest(session, &copy_of(table, "", encoding))
+    let special =
+        catalogue::special_tables(session, false)?.into_iter().find(|special| (&special.table.schema, &special.table.name) == (&table.schema, &table.name));
+    let copies = special.map_or_else(|| vec![whole(table, encoding)], |special| of_special(table, special, encoding));
+    let mut found = Digest::default();
+    for copy in copies {
+        found.add(&digest(session, &copy)?);
+    }
+    Ok(found)
+}
+
+/// The statement that reads a table's rows as the dump did, which plans nothing. A plain table may have children that inherit from it, whose rows are
+/// their own.
+fn whole(table: &Table, encoding: &str) -> String {
+    format!("COPY {}{} TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')", quote_qualified(&table.schema, &table.name), column_list(&table.columns))
+}
+
+/// The statements that read what the manifest's table has, where pg_dump moved its rows.
+fn of_special(table: &Table, there: Special, encoding: &str) -> Vec<String> {
+    let condition = table.condition.clone().filter(|_| there.table.plannable);
+    let of_the_manifest = catalogue::Table { columns: table.columns.clone(), ..there.table };
+    Special { table: of_the_manifest, condition, leaves: there.leaves }.copies(encoding)
 }
 
 /// Rows and digest of witnessed values as they are in the session's database.
@@ -145,23 +153,23 @@ pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop:
     catalogue::monetary(&mut session, manifest)?;
     session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
     let snapshot = session.query("SELECT pg_catalog.pg_export_snapshot()")?.single()?.to_owned();
-    let standby = session.query("SELECT pg_catalog.pg_is_in_recovery()")?.single()? == "t";
-    let special: Vec<catalogue::Table> = catalogue::special_tables(&mut session, standby)?.into_iter().map(|special| special.table).collect();
-    let plain = catalogue::plain_tables(&mut session, standby)?;
-    let there: BTreeMap<(&str, &str), &catalogue::Table> =
-        plain.iter().chain(&special).map(|table| ((table.schema.as_str(), table.name.as_str()), table)).collect();
+    // A standby has no rows of unlogged tables, and neither has a backup that was made from one.
+    let standby = manifest.server.standby || session.query("SELECT pg_catalog.pg_is_in_recovery()")?.single()? == "t";
+    let key = |table: &catalogue::Table| (table.schema.clone(), table.name.clone());
+    let mut there: BTreeMap<(String, String), There> =
+        catalogue::special_tables(&mut session, standby)?.into_iter().map(|special| (key(&special.table), There::Special(special))).collect();
+    there.extend(catalogue::plain_tables(&mut session, standby)?.into_iter().map(|table| (key(&table), There::Plain(table))));
 
     let (mut found, mut parts) = (Comparison::default(), Vec::new());
     for (index, table) in manifest.tables.iter().enumerate() {
-        match there.get(&(table.schema.as_str(), table.name.as_str())) {
+        match there.remove(&(table.schema.clone(), table.name.clone())) {
             None => found.different.push((index, Difference::Missing)),
             // Rows are read by the manifest's columns: their order in the catalogue may be another in a child of other tables.
-            Some(theirs) if !same_columns(&theirs.columns, &table.columns) => found.different.push((index, Difference::Columns)),
+            Some(theirs) if !same_columns(&theirs.table().columns, &table.columns) => found.different.push((index, Difference::Columns)),
             Some(theirs) => parts.extend(divide(table, index, theirs, &manifest.database.encoding)),
         }
     }
-    let known: std::collections::BTreeSet<(&str, &str)> = manifest.tables.iter().map(|table| (table.schema.as_str(), table.name.as_str())).collect();
-    found.extra = there.keys().filter(|key| !known.contains(*key)).map(|(schema, name)| format!("{schema}.{name}")).collect();
+    found.extra = there.into_keys().map(|(schema, name)| format!("{schema}.{name}")).collect();
     observer.event(&Event::Total { bytes: parts.iter().map(|part| part.bytes).sum(), tables: manifest.tables.len() as u64 });
     parts.sort_by_key(|part| std::cmp::Reverse(part.bytes));
 
@@ -221,18 +229,48 @@ fn same_columns(one: &[String], other: &[String]) -> bool {
     one == other || sorted(one) == sorted(other)
 }
 
+/// A table of the database that is compared.
+enum There {
+    Plain(catalogue::Table),
+    Special(Special),
+}
+
+impl There {
+    fn table(&self) -> &catalogue::Table {
+        match self {
+            There::Plain(table) => table,
+            There::Special(special) => &special.table,
+        }
+    }
+}
+
 /// One part for a table, or one for each range of its pages.
-fn divide(table: &Table, index: usize, there: &catalogue::Table, encoding: &str) -> Vec<Part> {
-    let parts = if there.splittable && table.moved_by == Mover::Units { (there.bytes / PART).clamp(1, there.pages.max(1)) } else { 1 };
+fn divide(table: &Table, index: usize, there: There, encoding: &str) -> Vec<Part> {
+    let there = match there {
+        There::Special(special) => {
+            return of_special(table, special, encoding).into_iter().map(|copy| Part { table: index, copy, bytes: 0 }).collect();
+        }
+        There::Plain(there) if table.condition.is_some() => {
+            let leaves = vec![(there.oid, there.qualified())];
+            return divide(table, index, There::Special(Special { table: there, condition: None, leaves }), encoding);
+        }
+        There::Plain(there) => there,
+    };
+    let parts = if there.splittable { (there.bytes / PART).clamp(1, there.pages.max(1)) } else { 1 };
+    if parts == 1 {
+        return vec![Part { table: index, copy: whole(table, encoding), bytes: there.bytes }];
+    }
+    let (list, name) = (column_list(&table.columns), quote_qualified(&table.schema, &table.name));
+    let columns = list.trim_start_matches(" (").trim_end_matches(')');
     let edge = |number: u64| (u128::from(there.pages) * u128::from(number) / u128::from(parts)) as u64;
     (0..parts)
         .map(|number| {
-            let filter = match (parts, number + 1 == parts) {
-                (1, _) => String::new(),
-                (_, true) => format!("WHERE ctid >= '({},0)'", edge(number)),
-                (_, false) => format!("WHERE ctid >= '({},0)' AND ctid < '({},0)'", edge(number), edge(number + 1)),
-            };
-            Part { table: index, copy: copy_of(table, &filter, encoding), bytes: there.bytes / parts }
+            let end = if number + 1 == parts { String::new() } else { format!(" AND ctid < '({},0)'", edge(number + 1)) };
+            let copy = format!(
+                "COPY (SELECT {columns} FROM ONLY {name} WHERE ctid >= '({},0)'{end}) TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')",
+                edge(number)
+            );
+            Part { table: index, copy, bytes: there.bytes / parts }
         })
         .collect()
 }

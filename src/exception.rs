@@ -24,7 +24,7 @@ pub enum Class {
     InvalidIndex,
     /// A trigger of a foreign key that is disabled in the source and enabled after a restore.
     DisabledForeignKey,
-    /// An object that somebody made in `pg_catalog` or `information_schema`.
+    /// An object that somebody made in `pg_catalog` or `information_schema`, or a change to one that was there.
     SystemSchema,
     /// An object that was added to an extension, or a property of one that the extension's script sets otherwise.
     ExtensionMember,
@@ -42,11 +42,14 @@ pub enum Class {
     Unreadable,
     /// A generated column whose expression gives another value today than when the row was written.
     GeneratedColumn,
+    /// A right or a comment on an object that pg_dump does not list by itself, as it comes with another one: an inherited constraint, a partition's trigger,
+    /// a range type's constructor; with pg_dump 14, the sequence of an identity column.
+    Accessory,
 }
 
 impl Class {
     /// Every class.
-    pub const ALL: [Class; 11] = [
+    pub const ALL: [Class; 12] = [
         Class::InvalidIndex,
         Class::DisabledForeignKey,
         Class::SystemSchema,
@@ -58,6 +61,7 @@ impl Class {
         Class::SecurityLabel,
         Class::Unreadable,
         Class::GeneratedColumn,
+        Class::Accessory,
     ];
 
     /// What is not brought back, for a sentence such as "proven, except for an invalid index".
@@ -65,7 +69,7 @@ impl Class {
         match self {
             Class::InvalidIndex => "invalid index",
             Class::DisabledForeignKey => "disabled trigger of a foreign key",
-            Class::SystemSchema => "object in a system schema",
+            Class::SystemSchema => "object or change in a system schema",
             Class::ExtensionMember => "change to an extension's own objects",
             Class::ExtensionVersion => "extension's version",
             Class::Subscription => "state of a subscription",
@@ -74,6 +78,7 @@ impl Class {
             Class::SecurityLabel => "security label without its provider",
             Class::Unreadable => "what the backup's role may not read",
             Class::GeneratedColumn => "generated column that is computed anew",
+            Class::Accessory => "right or comment on what comes with another object",
         }
     }
 
@@ -91,6 +96,7 @@ impl Class {
             Class::SecurityLabel => "security-label",
             Class::Unreadable => "unreadable",
             Class::GeneratedColumn => "generated-column",
+            Class::Accessory => "accessory",
         }
     }
 
@@ -103,7 +109,9 @@ impl Class {
             Class::DisabledForeignKey => {
                 "the foreign key is checked again after a restore. Where it has to stay off, a superuser runs ALTER TABLE … DISABLE TRIGGER … for both of its tables"
             }
-            Class::SystemSchema => "pg_dump leaves out what lies in a system schema. Create the object again by hand, and better in a schema of your own",
+            Class::SystemSchema => {
+                "pg_dump leaves out what lies in a system schema. Create the object, or make the change, again by hand; better in a schema of your own"
+            }
             Class::ExtensionMember => {
                 "CREATE EXTENSION makes the extension as its own script has it. Make the change once more: the object itself, ALTER EXTENSION … ADD, ALTER or GRANT"
             }
@@ -122,6 +130,7 @@ impl Class {
             Class::GeneratedColumn => {
                 "a restore computes the column anew. Where the old values matter, read them from the source, and store them in a plain column"
             }
+            Class::Accessory => "run GRANT, REVOKE or COMMENT ON again in the restored database",
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod error;
 pub mod events;
 pub mod exception;
 pub mod extensions;
+pub mod finding;
 pub mod http;
 pub mod log;
 pub mod manifest;

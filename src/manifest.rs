@@ -3,6 +3,7 @@
 //! Invariant: a manifest of a newer format is refused by name, never half understood. `docs/FORMAT.md` is the specification.
 
 use crate::exception::{self, Class, Exception, Exceptions};
+use crate::finding::Cause;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,6 +96,28 @@ pub struct Server {
     /// The libraries that sessions in the database load at their start, by settings of the server, the database and roles, as far as the role may read them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub session_preload: Vec<String>,
+    /// The server's roles, for a drill to compare with what `globals.sql.gz` makes. Empty where they could not be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Role>,
+    /// Whether roles came and went all the time: then only those that stayed as they were are listed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub roles_moved: bool,
+}
+
+/// A role of the server, or with an empty name what all roles have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Role {
+    /// Its name.
+    pub name: String,
+    /// Its attributes, in words of SQL. Its password is not among them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub attributes: String,
+    /// Of which roles it is a member, each with the options of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub member_of: Vec<String>,
+    /// Its settings: the name, and a digest of the value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
 }
 
 /// The database that was dumped, with what lies outside of a dump but is needed for a restore.
@@ -461,6 +484,9 @@ pub struct Proof {
     /// What was found, in words without a row value.
     #[serde(default)]
     pub findings: Vec<String>,
+    /// Why that matters, each cause once: what a program decides by. Proofs of earlier versions have none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub causes: BTreeSet<Cause>,
     /// What a restore of this backup does not bring back, since no dump holds it. A backup with exceptions counts as proven.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exceptions: Vec<Exception>,
@@ -488,7 +514,8 @@ pub struct DrillFacts {
     /// Whether the catalogue was compared with the backup's inventory. Backups of the first versions have none.
     #[serde(default)]
     pub inventory: bool,
-    /// Indexes with functions that are not built in and that nothing could check: of another access method than btree, or for want of amcheck.
+    /// What nothing could check: indexes with functions that are not built in, of another access method than btree or for want of amcheck; and generated
+    /// columns of tables that could not be queried at the source without running somebody's function.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unchecked: Vec<String>,
     /// How long the restore itself took, in milliseconds.

@@ -5,6 +5,7 @@
 use crate::drill;
 use crate::error::{Error, Kind, Result};
 use crate::exception::Exceptions;
+use crate::finding::{Cause, causes, sentences};
 pub use crate::manifest::{BY_DRILL, BY_VERIFY};
 use crate::manifest::{FORMAT, Manifest, Proof, Rung, Verdict};
 use crate::repository::list::{Backup, Listing};
@@ -12,7 +13,7 @@ use crate::repository::lock::Lock;
 use crate::repository::{TargetFolder, names, staging};
 use crate::stop::Stop;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,8 +30,8 @@ pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> 
         return old.clone();
     }
     let (rung, reached, drill, earlier, exceptions, exceptions_unlisted) = match old {
-        Some(old) => (old.rung, old.reached, old.drill, old.findings, old.exceptions, old.exceptions_unlisted),
-        None => (Rung::Sealed, now, None, Vec::new(), Vec::new(), BTreeMap::new()),
+        Some(old) => (old.rung, old.reached, old.drill, (old.findings, old.causes), old.exceptions, old.exceptions_unlisted),
+        None => (Rung::Sealed, now, None, Default::default(), Vec::new(), BTreeMap::new()),
     };
     let mut proof = Proof {
         format: FORMAT,
@@ -41,6 +42,7 @@ pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> 
         reached,
         by: BY_VERIFY.to_owned(),
         findings: Vec::new(),
+        causes: BTreeSet::new(),
         exceptions,
         exceptions_unlisted,
         drill,
@@ -55,8 +57,9 @@ pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> 
     if drilled_bad {
         // The drill's word stands, and so does who gave it.
         proof.by = BY_DRILL.to_owned();
-        proof.findings = earlier;
+        (proof.findings, proof.causes) = earlier;
     }
+    proof.causes.insert(Cause::Files);
     for finding in findings {
         if !proof.findings.contains(finding) {
             proof.findings.push(finding.clone());
@@ -77,6 +80,7 @@ pub fn after_drill(old: Option<Proof>, verdict: &drill::Verdict, now: Timestamp)
         reached: now,
         by: BY_DRILL.to_owned(),
         findings: Vec::new(),
+        causes: BTreeSet::new(),
         exceptions: Vec::new(),
         exceptions_unlisted: BTreeMap::new(),
         drill: None,
@@ -97,13 +101,15 @@ pub fn after_drill(old: Option<Proof>, verdict: &drill::Verdict, now: Timestamp)
             verdict: Verdict::Bad,
             at: now,
             by: BY_DRILL.to_owned(),
-            findings: findings.iter().take(MOST_FINDINGS).cloned().collect(),
+            findings: sentences(&findings[..findings.len().min(MOST_FINDINGS)]),
+            causes: causes(findings),
             ..old.unwrap_or(fresh)
         },
         // Not to be able to judge changes nothing of what is known, least of all that a backup is bad.
         drill::Verdict::CannotJudge(_) if known_bad => old.unwrap_or(fresh),
         drill::Verdict::CannotJudge(findings) => {
-            Proof { verdict: Verdict::CannotJudge, at: now, by: BY_DRILL.to_owned(), findings: findings.clone(), ..old.unwrap_or(fresh) }
+            let (findings, causes) = (sentences(findings), causes(findings));
+            Proof { verdict: Verdict::CannotJudge, at: now, by: BY_DRILL.to_owned(), findings, causes, ..old.unwrap_or(fresh) }
         }
     }
 }
@@ -127,6 +133,7 @@ pub fn record(target: &TargetFolder, manifest: &Manifest, id: &str, proof: &Proo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::finding::Finding;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()
@@ -142,6 +149,7 @@ mod tests {
             reached: at(1),
             by: by.into(),
             findings: vec!["old".into()],
+            causes: BTreeSet::from([Cause::Rows]),
             exceptions: Vec::new(),
             exceptions_unlisted: BTreeMap::new(),
             drill: None,
@@ -206,16 +214,18 @@ mod tests {
         };
         let (proven, bad, unknown) = (
             drill::Verdict::Proven { asserted: false, facts, exceptions: Vec::new() },
-            drill::Verdict::Bad(vec!["x".into()]),
-            drill::Verdict::CannotJudge(vec!["y".into()]),
+            drill::Verdict::Bad(vec![Finding::new(Cause::Rows, "x")]),
+            drill::Verdict::CannotJudge(vec![Finding::new(Cause::NoRoom, "y")]),
         );
         let restored = after_drill(None, &proven, now);
         assert!(restored.proven() && restored.rung == Rung::Restored);
         let still = after_drill(Some(restored.clone()), &unknown, now);
         assert!(still.proven() && still.verdict == Verdict::CannotJudge && still.drill.is_some());
+        assert_eq!(still.causes, BTreeSet::from([Cause::NoRoom]));
         assert!(!after_drill(None, &unknown, now).proven());
         let lost = after_drill(Some(restored), &bad, now);
-        assert_eq!(lost.verdict, Verdict::Bad);
+        assert_eq!((lost.verdict, &lost.causes), (Verdict::Bad, &BTreeSet::from([Cause::Rows])));
+        assert_eq!(after_verify(Some(lost.clone()), &["z".to_owned()], now).causes, BTreeSet::from([Cause::Files, Cause::Rows]));
         assert_eq!(after_drill(Some(lost.clone()), &unknown, now).verdict, Verdict::Bad);
         assert!(after_drill(Some(lost), &proven, now).proven());
     }

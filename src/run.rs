@@ -9,6 +9,7 @@ use crate::drill;
 use crate::dump::{self, dump};
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
+use crate::finding::sentences;
 use crate::manifest::{FORMAT, File, Manifest, Proof};
 use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
@@ -219,8 +220,10 @@ fn prove(
     let proof = proof::after_drill(old, &verdict, Timestamp::now());
     let mut warnings: Vec<String> = match &verdict {
         drill::Verdict::Proven { .. } => proof.excepted().new_since(&earlier.excepted_before(&backup.id)).news().into_iter().collect(),
-        drill::Verdict::Bad(findings) => vec![format!("the backup is BAD: {}", first(findings, FINDINGS).join("; "))],
-        drill::Verdict::CannotJudge(reasons) => vec![format!("the backup could not be judged on this machine: {}", first(reasons, FINDINGS).join("; "))],
+        drill::Verdict::Bad(findings) => vec![format!("the backup is BAD: {}", first(&sentences(findings), FINDINGS).join("; "))],
+        drill::Verdict::CannotJudge(reasons) => {
+            vec![format!("the backup could not be judged on this machine: {}", first(&sentences(reasons), FINDINGS).join("; "))]
+        }
     };
     let recorded = backup.understood().and_then(|manifest| proof::record(folder, manifest, &backup.id, &proof, lock));
     warnings.extend(recorded.err().map(|error| format!("the proof could not be recorded: {}", error.chain())));

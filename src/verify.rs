@@ -26,8 +26,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The most that an index of units can take: a line is some 150 bytes, and a unit holds 1 MiB of rows.
 const INDEX_LIMIT: u64 = 4 << 30;
 
-/// Compares the files with their hashes. Returns what is wrong; nothing means that all is well.
-pub fn hashes(backup: &Backup, stop: &Stop, observer: &dyn Observer) -> Result<Vec<String>> {
+/// A backup whose files had the hashes that the manifest gives when they were read: nobody needs to read them for that once more.
+#[derive(Debug)]
+pub struct Verified<'b>(&'b Backup);
+
+impl<'b> Verified<'b> {
+    /// The backup.
+    pub fn backup(&self) -> &'b Backup {
+        self.0
+    }
+}
+
+/// Compares the files with their hashes. Returns what is wrong, if anything is.
+pub fn hashes<'b>(backup: &'b Backup, stop: &Stop, observer: &dyn Observer) -> Result<Result<Verified<'b>, Vec<String>>> {
     let manifest = backup.understood()?;
     let mut wrong = Vec::new();
     observer.event(&Event::Total { bytes: manifest.bytes(), tables: manifest.tables.len() as u64 });
@@ -66,7 +77,7 @@ pub fn hashes(backup: &Backup, stop: &Stop, observer: &dyn Observer) -> Result<V
         Ok(_) => wrong.push(format!("'{}' and '{}' do not agree", names::SUMS, names::MANIFEST)),
         Err(_) => wrong.push(format!("'{}' is missing or cannot be read", names::SUMS)),
     }
-    Ok(wrong)
+    Ok(if wrong.is_empty() { Ok(Verified(backup)) } else { Err(wrong) })
 }
 
 /// Decodes everything and counts it against the manifest. Returns what is wrong.
@@ -220,8 +231,10 @@ fn globals(backup: &Backup, stop: &Stop) -> Result<(), String> {
 
 /// Both checks. Hashes come first: where they do not match there is no sense in decoding.
 pub fn verify(backup: &Backup, jobs: usize, stop: &Stop, observer: &dyn Observer) -> Result<Vec<String>> {
-    let wrong = hashes(backup, stop, observer)?;
-    if wrong.is_empty() { contents(backup, jobs, stop, observer) } else { Ok(wrong) }
+    match hashes(backup, stop, observer)? {
+        Ok(_) => contents(backup, jobs, stop, observer),
+        Err(wrong) => Ok(wrong),
+    }
 }
 
 /// What is wrong with a backup, as an error.

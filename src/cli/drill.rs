@@ -12,6 +12,7 @@ use crate::config::RepositoryConfig;
 use crate::drill::{self, Verdict};
 use crate::error::{Error, Kind, Result};
 use crate::exception::{self, Exceptions};
+use crate::finding::{Cause, causes, sentences};
 use crate::manifest::DrillFacts;
 use crate::postgres::throwaway::sweep;
 use crate::postgres::tools::Places;
@@ -20,6 +21,7 @@ use crate::repository::list::Listing;
 use crate::stop::Stop;
 use crate::units::{first, format_duration};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How many findings or exceptions are printed of one backup. JSON has all that are kept.
@@ -42,6 +44,8 @@ struct Drilled {
     verdict: &'static str,
     /// What is wrong, or what is missing here.
     findings: Vec<String>,
+    /// Why that matters, each cause once.
+    causes: BTreeSet<Cause>,
     /// What was done, where it was proven.
     facts: Option<DrillFacts>,
     /// What a restore does not bring back, where it was proven.
@@ -129,7 +133,8 @@ fn one(context: &Context, config: &RepositoryConfig, places: &Places, arguments:
         target: found.target.as_ref().map(|target| target.name.clone()),
         id: found.backup.id.clone(),
         verdict: word,
-        findings,
+        findings: sentences(&findings),
+        causes: causes(&findings),
         facts,
         exceptions,
         recorded,

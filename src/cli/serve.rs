@@ -12,6 +12,7 @@ use crate::drill;
 use crate::error::{Error, Result};
 use crate::events::Silent;
 use crate::exception::{self, Exceptions};
+use crate::finding::sentences;
 use crate::http::{Pulse, Server, Site, Watched};
 use crate::log::{Level, Line};
 use crate::manifest::Proof;
@@ -210,9 +211,9 @@ impl Sidecar<'_> {
                 );
                 (if news.is_some() { Level::Warning } else { Level::Info }, message)
             }
-            drill::Verdict::Bad(findings) => (Level::Error, format!("backup {} is BAD: {}", backup.id, first(&findings, 10).join("; "))),
+            drill::Verdict::Bad(findings) => (Level::Error, format!("backup {} is BAD: {}", backup.id, first(&sentences(&findings), 10).join("; "))),
             drill::Verdict::CannotJudge(reasons) => {
-                (Level::Warning, format!("backup {} could not be judged on this machine: {}", backup.id, first(&reasons, 10).join("; ")))
+                (Level::Warning, format!("backup {} could not be judged on this machine: {}", backup.id, first(&sentences(&reasons), 10).join("; ")))
             }
         }))
     }

@@ -210,6 +210,8 @@ impl Page<'_> {
                 unconfined(drill.sandbox)
             ));
         }
+        let unchecked = proof.drill.iter().flat_map(|drill| &drill.unchecked).cloned().collect::<Vec<_>>();
+        lines.extend((!unchecked.is_empty()).then(|| format!("nothing could check: {}", first(&unchecked, MOST_FINDINGS).join(", "))));
         match proof.verdict {
             Verdict::Good => {}
             Verdict::Bad => lines.push(format!("found bad by {}, {}:", proof.by, self.time(proof.at))),

@@ -5,6 +5,7 @@
 use super::words::Words;
 use crate::error::{Error, Result};
 use crate::exception::{Class, Exception};
+use crate::finding::{Cause, Finding};
 use crate::manifest::Manifest;
 use crate::postgres::catalogue::as_archived;
 use crate::postgres::connection::Connection;
@@ -26,7 +27,7 @@ use std::path::Path;
 #[derive(Debug, Default)]
 pub struct Findings {
     /// What is wrong.
-    pub wrong: Vec<String>,
+    pub wrong: Vec<Finding>,
     /// What no dump brings back.
     pub exceptions: BTreeSet<Exception>,
     /// Expressions that the restored database words in another way: the source's own words have to stand in the script.
@@ -94,14 +95,18 @@ impl<'m> Judge<'m> {
             self.findings.exceptions.insert(Exception::new(Class::ExtensionMember, format!("extension {extension}: {first}{others}")));
         }
         if self.more > 0 {
-            self.findings.wrong.push(format!("and {} more differences in the catalogue", self.more));
+            self.findings.wrong.push(Finding::new(Cause::Catalogue, format!("and {} more differences in the catalogue", self.more)));
         }
         self.findings.other_versions = self.other_version;
         self.findings
     }
 
     fn wrong(&mut self, difference: &Difference) {
-        if self.findings.wrong.len() < NAMED { self.findings.wrong.push(describe(difference)) } else { self.more += 1 }
+        if self.findings.wrong.len() < NAMED {
+            self.findings.wrong.push(Finding::new(Cause::Catalogue, describe(difference)));
+        } else {
+            self.more += 1;
+        }
     }
 
     fn except(&mut self, class: Class, object: String) {
@@ -127,13 +132,20 @@ impl<'m> Judge<'m> {
             ("pg_extension", How::Added(_)) if keys[0] == "plpgsql" => return self.ignore_extension("plpgsql"),
             ("pg_namespace", How::Added(_)) if keys[0] == "public" => return,
             ("pg_description", _) if keys == ["pg_namespace", "public"] => return self.comment_on_public(difference),
-            ("rights on the system's objects", _) if keys[1].starts_with("information_schema.") => {
+            (inventory::CONSTRUCTORS, How::Missing(_)) => return self.except(Class::Accessory, format!("rights on {}", keys[0])),
+            (inventory::SYSTEM_CHANGES, How::Added(_)) => return,
+            (inventory::SYSTEM_CHANGES, _) => return self.except(Class::SystemSchema, format!("{} of {}", keys[1], keys[0])),
+            ("pg_description", How::Missing(_)) if difference.value("+made_with_another") == Some(b"true") => {
+                return self.except(Class::Accessory, object(difference));
+            }
+            ("rights on the system's objects", _) if keys[1] == "information_schema" || keys[1].starts_with("information_schema.") => {
                 return self.except(Class::SystemSchema, format!("rights on {}", keys[1]));
             }
             _ => {}
         }
         match &difference.owner {
             Owner::Extension(extension) => self.of_extension(difference, extension),
+            Owner::System if difference.catalogue == "pg_ts_config_map" => self.except(Class::SystemSchema, format!("text search configuration {}", keys[0])),
             Owner::System if matches!(difference.how, How::Missing(_)) => self.except(Class::SystemSchema, object(difference)),
             _ => self.of_user(difference, &keys),
         }
@@ -187,6 +199,9 @@ impl<'m> Judge<'m> {
                 } else if !self.announced(Class::Subscription, "subscription", keys[0]) {
                     self.except(Class::Subscription, format!("subscription {}", keys[0]));
                 }
+            }
+            ("pg_class", How::Changed(changes)) if self.manifest.server.major == 14 && changes.iter().all(|change| change.column == "+identity_acl") => {
+                self.except(Class::Accessory, format!("rights on sequence {}", keys[0]));
             }
             (_, How::Changed(changes)) if changes.iter().all(|change| change.expression && change.source.is_some() && change.restored.is_some()) => {
                 for change in changes {

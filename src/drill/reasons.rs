@@ -4,6 +4,7 @@
 
 use super::Verdict;
 use crate::error::{Error, Kind, Result};
+use crate::finding::{Cause, Finding};
 use crate::postgres::fault::Fault;
 
 /// What a person can do.
@@ -26,6 +27,21 @@ pub fn remedy(fault: Fault) -> &'static str {
     }
 }
 
+fn cause(fault: Fault) -> Cause {
+    match fault {
+        Fault::Extension | Fault::Library | Fault::Preload => Cause::NoExtension,
+        Fault::Locale | Fault::Icu => Cause::NoLocale,
+        Fault::Disk | Fault::Memory | Fault::SharedMemory => Cause::NoRoom,
+        Fault::OtherServer | Fault::Outside => Cause::Outside,
+        _ => Cause::Machine,
+    }
+}
+
+/// What an error that is the machine's comes to, told in these words.
+pub fn finding(error: &Error, text: String) -> Finding {
+    Finding::new(Fault::of(error).map_or(Cause::Machine, cause), text)
+}
+
 /// The verdict that an error of the restore or the comparison amounts to. `stock` says that PostgreSQL's own restore failed as well.
 pub fn verdict(error: Error, stock: bool) -> Result<Verdict> {
     if matches!(error.kind(), Kind::Interrupted | Kind::TimedOut) {
@@ -33,12 +49,12 @@ pub fn verdict(error: Error, stock: bool) -> Result<Verdict> {
     }
     let chain = error.chain();
     if let Some(fault) = Fault::of(&error) {
-        return Ok(Verdict::CannotJudge(vec![format!("{chain}: {}", remedy(fault))]));
+        return Ok(Verdict::CannotJudge(vec![Finding::new(cause(fault), format!("{chain}: {}", remedy(fault)))]));
     }
     if matches!(error.kind(), Kind::Unreachable | Kind::Storage) {
-        return Ok(Verdict::CannotJudge(vec![chain]));
+        return Ok(Verdict::CannotJudge(vec![Finding::new(Cause::Machine, chain)]));
     }
-    Ok(Verdict::Bad(vec![if stock { format!("not restorable by PostgreSQL's own tools: {chain}") } else { chain }]))
+    Ok(Verdict::Bad(vec![Finding::new(if stock { Cause::NotRestorable } else { Cause::Restore }, chain)]))
 }
 
 #[cfg(test)]
@@ -52,9 +68,11 @@ mod tests {
             let error = Error::new(Kind::Failed, "pg_restore failed").because(Said { text: "(withheld)".to_owned(), fault });
             verdict(error.context("no restore"), true).unwrap()
         };
-        assert!(matches!(failed(Some(Fault::Extension)), Verdict::CannotJudge(reasons) if reasons[0].contains("install the extension's package")));
-        assert!(matches!(failed(None), Verdict::Bad(findings) if findings[0].starts_with("not restorable by PostgreSQL's own tools: ")));
-        assert!(matches!(verdict(Error::new(Kind::Verification, "rows are missing"), false).unwrap(), Verdict::Bad(_)));
+        assert!(
+            matches!(failed(Some(Fault::Extension)), Verdict::CannotJudge(found) if found[0].cause == Cause::NoExtension && found[0].to_string().contains("install the extension's package"))
+        );
+        assert!(matches!(failed(None), Verdict::Bad(found) if found[0].cause == Cause::NotRestorable));
+        assert!(matches!(verdict(Error::new(Kind::Verification, "rows are missing"), false).unwrap(), Verdict::Bad(found) if found[0].cause == Cause::Restore));
         assert!(matches!(verdict(Error::new(Kind::Storage, "full"), false).unwrap(), Verdict::CannotJudge(_)));
         assert!(verdict(Error::new(Kind::Interrupted, "stopped"), false).is_err());
     }

@@ -6,25 +6,27 @@ use crate::compare::digest_of_witnessed;
 use crate::error::{Error, Result};
 use crate::exception::{Class, Exception};
 use crate::extensions;
+use crate::finding::{Cause, Finding};
 use crate::manifest::{Manifest, Witnessed};
-use crate::postgres::catalogue::cell;
+use crate::postgres::catalogue::{cell, with_generated_columns};
 use crate::postgres::connection::Connection;
 use crate::postgres::server_error::{ServerError, printable};
 use crate::postgres::session::Session;
+use crate::repository::names;
 use crate::stop::Stop;
 use std::collections::BTreeSet;
 
-/// How many indexes are named.
+/// How many indexes, and how many tables, are named.
 const NAMED: usize = 20;
 
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Findings {
     /// What is wrong.
-    pub wrong: Vec<String>,
+    pub wrong: Vec<Finding>,
     /// What no dump brings back.
     pub exceptions: Vec<Exception>,
-    /// Indexes that nothing could check.
+    /// Indexes and generated columns that nothing could check.
     pub unchecked: Vec<String>,
 }
 
@@ -58,16 +60,27 @@ pub fn check(manifest: &Manifest, restored: &Connection, stock: &Connection, oth
             continue;
         }
         if values.dumped_in_part {
-            findings.wrong.push(format!(
-                "not restorable by PostgreSQL's own tools: rows of table {label} were changed that extension {} does not have dumped",
-                printable(extension)
-            ));
+            let what = format!("rows of table {label} were changed that extension {} does not have dumped", printable(extension));
+            findings.wrong.push(Finding::new(Cause::NotRestorable, what));
         } else {
             findings.exceptions.push(Exception::new(Class::ExtensionMember, format!("extension {}: rows of its table {label}", printable(extension))));
         }
     }
     indexes(&mut session, &mut findings)?;
+    generated(&mut session, manifest, &mut findings)?;
     Ok(findings)
+}
+
+/// Generated columns that could not be read at the source, as a query over their table would have run somebody's function there.
+fn generated(session: &mut Session, manifest: &Manifest, findings: &mut Findings) -> Result<()> {
+    if manifest.file(names::INVENTORY).is_none() {
+        return Ok(());
+    }
+    let witnessed: BTreeSet<(&str, &str)> = manifest.witnessed.iter().map(|values| (values.schema.as_str(), values.name.as_str())).collect();
+    let tables = with_generated_columns(session, manifest.server.standby)?;
+    let unseen = tables.iter().filter(|(schema, name)| !witnessed.contains(&(schema.as_str(), name.as_str())));
+    findings.unchecked.extend(unseen.take(NAMED).map(|(schema, name)| printable(&format!("generated columns of {schema}.{name}"))));
+    Ok(())
 }
 
 fn matches(session: &mut Session, manifest: &Manifest, values: &Witnessed) -> Result<bool> {
@@ -116,7 +129,8 @@ fn indexes(session: &mut Session, findings: &mut Findings) -> Result<()> {
         match session.execute(&format!("SELECT {schema}.bt_index_check({oid}, true)")) {
             Ok(()) => {}
             Err(error) if ServerError::of(&error).is_some() => {
-                findings.wrong.push(format!("index {name} does not hold what its function says of the table's rows: {}", Error::chain(&error)));
+                let what = format!("index {name} does not hold what its function says of the table's rows: {}", Error::chain(&error));
+                findings.wrong.push(Finding::new(Cause::Index, what));
             }
             Err(error) => return Err(error),
         }

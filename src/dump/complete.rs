@@ -25,7 +25,7 @@ pub fn check(job: &Job<'_>, snapshot: &mut Snapshot, warnings: &mut Vec<String>)
         return Err(incomplete(format!("pg_dump does not define table {}", named(undefined))));
     }
     // Rows that pg_dump moves are counted and digested as well: each of them must be known to us.
-    let counted: BTreeSet<u32> = snapshot.special.iter().flat_map(|special| special.leaves.iter().chain([&special.table.oid]).copied()).collect();
+    let counted: BTreeSet<u32> = snapshot.special.iter().flat_map(|special| special.leaves.iter().map(|(oid, _)| *oid).chain([special.table.oid])).collect();
     let unexplained: Vec<u32> = tables.difference(&moved).filter(|oid| !(data.contains(oid) && counted.contains(oid))).copied().collect();
     let mut left_out = Vec::new();
     for (oid, kind, name) in catalogue::kinds(&mut snapshot.session, &unexplained)? {

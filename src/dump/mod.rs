@@ -210,7 +210,9 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
             (schema, joined(globals.join()), joined(inventory.join()))
         });
         // The one that failed first speaks; the others were stopped because of it.
-        let ((schema, inventory), (globals, told)) = first_failure(first_failure(schema, inventory), globals)?;
+        let ((schema, inventory), globals::Globals { file: globals, roles, roles_moved, warnings: told }) =
+            first_failure(first_failure(schema, inventory), globals)?;
+        (facts.server.roles, facts.server.roles_moved) = (roles, roles_moved);
         let mut warnings = announced::warnings(&not_included);
         warnings.extend(schema.into_iter().chain(told));
         let inventory = match inventory {

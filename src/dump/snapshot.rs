@@ -126,7 +126,7 @@ impl Lists {
             if kept[index] {
                 plain.push(table);
             } else {
-                let leaves = vec![table.oid];
+                let leaves = vec![(table.oid, table.qualified())];
                 self.special.push(Special { table, condition: None, leaves });
             }
             index += 1;

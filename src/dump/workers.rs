@@ -7,7 +7,7 @@ use super::{Job, Shared, entry, header_of};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
 use crate::manifest::{Mover, Table, Witnessed};
-use crate::postgres::catalogue::{self, column_list};
+use crate::postgres::catalogue;
 use crate::postgres::copy::{Piece, Progress};
 use crate::postgres::quote::{quote_ident, quote_qualified};
 use crate::postgres::server_error::ServerError;
@@ -70,14 +70,11 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         items.extend(cut(table, index, part, &encoding));
     }
     for special in &snapshot.special {
-        let (table, condition) = (&special.table, special.condition.as_deref().unwrap_or(""));
-        let (list, qualified) = (column_list(&table.columns), table.qualified());
-        // Without ONLY, so that a partitioned table yields the rows of its partitions.
-        let copy = format!(
-            "COPY (SELECT {} FROM {qualified} {condition}) TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')",
-            list.trim_start_matches(" (").trim_end_matches(')')
-        );
-        items.push(Item { table: tables.len(), copy, lock: qualified, bytes: 0, write: false });
+        let table = &special.table;
+        let names = special.leaves.iter().map(|(_, name)| name.clone());
+        for (copy, lock) in special.copies(&encoding).into_iter().zip(names) {
+            items.push(Item { table: tables.len(), copy, lock, bytes: 0, write: false });
+        }
         headers.push(String::new());
         tables.push(entry(table, special.condition.as_ref(), Mover::PgDump));
     }

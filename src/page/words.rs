@@ -223,7 +223,7 @@ impl Words {
         let dutch = match class {
             Class::InvalidIndex => "ongeldige index",
             Class::DisabledForeignKey => "uitgeschakelde trigger van een foreign key",
-            Class::SystemSchema => "object in een systeemschema",
+            Class::SystemSchema => "object of wijziging in een systeemschema",
             Class::ExtensionMember => "wijziging van objecten van een extensie",
             Class::ExtensionVersion => "versie van een extensie",
             Class::Subscription => "toestand van een subscription",
@@ -232,6 +232,7 @@ impl Words {
             Class::SecurityLabel => "security label zonder de provider ervan",
             Class::Unreadable => "wat de rol van de backup niet mag lezen",
             Class::GeneratedColumn => "gegenereerde kolom die opnieuw wordt berekend",
+            Class::Accessory => "recht op of commentaar bij wat met een ander object meekomt",
         };
         self.say(class.describe(), dutch)
     }

@@ -81,7 +81,7 @@ pub fn number<T: std::str::FromStr>(row: &[Option<String>], column: usize) -> Re
     cell(row, column)?.parse().map_err(|_| Error::new(Kind::Failed, "the server's catalogue answered with something that is not a number"))
 }
 
-fn list(row: &[Option<String>], column: usize) -> Result<Vec<String>> {
+pub(crate) fn list(row: &[Option<String>], column: usize) -> Result<Vec<String>> {
     serde_json::from_str(cell(row, column)?).map_err(|_| Error::new(Kind::Failed, "the server's catalogue answered with something that is not a list"))
 }
 
@@ -135,6 +135,8 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
             superuser: cell(row, 16)?.to_owned(),
             escapes_bytea: cell(row, 21)? == "escape",
             role_passwords: cell(row, 11)? == "t",
+            roles: Vec::new(),
+            roles_moved: false,
             preload: preload.shared,
             session_preload: preload.sessions,
         },
@@ -185,6 +187,8 @@ pub struct Table {
     pub pages: u64,
     /// Whether a ctid range of it can be read by itself.
     pub splittable: bool,
+    /// Whether a query over it may be planned, see [`plannable`]. Else only `COPY table TO`, which plans nothing, may read it.
+    pub plannable: bool,
     /// What belongs to it, as pairs of catalogue and OID.
     pub objects: Vec<(u32, u32)>,
 }
@@ -210,6 +214,43 @@ impl Table {
 /// ` (a, b)`, or nothing where there are no columns.
 pub fn column_list(columns: &[String]) -> String {
     if columns.is_empty() { String::new() } else { format!(" ({})", columns.iter().map(|column| quote_ident(column)).collect::<Vec<_>>().join(", ")) }
+}
+
+/// Whether the planner runs nothing of anybody else's when it plans a query over the relation `c`, as an SQL expression.
+///
+/// It computes what is constant in the expressions and predicates of a table's indexes and in its extended statistics (plancat.c, `get_relation_info`), as
+/// whoever runs the query: `CREATE INDEX ON t (f(1))` hands a superuser's rights to `f`. So none of these may depend on a function, an operator or a type that
+/// is not built in; enums run nothing. CHECK constraints are looked at under `constraint_exclusion` only, which is ours.
+pub fn plannable() -> String {
+    let depends = |class: &str, object: &str| {
+        format!(
+            "EXISTS (SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.{class}'::pg_catalog.regclass AND d.objid = {object} AND d.refobjid >= 16384
+                AND d.refclassid IN ('pg_catalog.pg_proc'::pg_catalog.regclass, 'pg_catalog.pg_operator'::pg_catalog.regclass, 'pg_catalog.pg_type'::pg_catalog.regclass)
+                AND NOT (d.refclassid = 'pg_catalog.pg_type'::pg_catalog.regclass AND EXISTS (SELECT FROM pg_catalog.pg_type t
+                    LEFT JOIN pg_catalog.pg_type e ON e.oid = t.typelem WHERE t.oid = d.refobjid AND 'e' IN (t.typtype, e.typtype))))"
+        )
+    };
+    format!(
+        "NOT EXISTS (SELECT FROM pg_catalog.pg_index i WHERE i.indrelid = c.oid AND (i.indexprs IS NOT NULL OR i.indpred IS NOT NULL) AND {})
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_statistic_ext s WHERE s.stxrelid = c.oid AND {})",
+        depends("pg_class", "i.indexrelid"),
+        depends("pg_statistic_ext", "s.oid")
+    )
+}
+
+/// Whether a table has no rows, in a session of whatever rights. Where it cannot be told without planning, it is said to have some.
+pub fn is_empty(session: &mut Session, schema: &str, name: &str) -> Result<bool> {
+    let qualified = quote_qualified(schema, name);
+    let look = format!(
+        "SELECT pg_catalog.pg_relation_size(c.oid) = 0, {} FROM pg_catalog.pg_class c WHERE c.oid = {}::pg_catalog.regclass",
+        plannable(),
+        quote_literal(&qualified)
+    );
+    let found = session.query(&look)?;
+    if found.get(0, 0) == Some("t") {
+        return Ok(true);
+    }
+    Ok(found.get(0, 1) == Some("t") && session.query(&format!("SELECT FROM ONLY {qualified} LIMIT 1"))?.is_empty())
 }
 
 /// Tables outside of the system's schemas and of extensions.
@@ -244,11 +285,12 @@ pub fn plain_tables(session: &mut Session, standby: bool) -> Result<Vec<Table>> 
         "SELECT c.oid, n.nspname, c.relname, {COLUMNS},
             coalesce(pg_catalog.pg_relation_size(c.oid), 0) + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0),
             coalesce(pg_catalog.pg_relation_size(c.oid), 0) / pg_catalog.current_setting('block_size')::int,
-            coalesce((SELECT amname = 'heap' FROM pg_catalog.pg_am a WHERE a.oid = c.relam), false), {OBJECTS}
+            coalesce((SELECT amname = 'heap' FROM pg_catalog.pg_am a WHERE a.oid = c.relam), false), {OBJECTS}, {}
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind = 'r' AND {OURS} {readable}
             AND NOT (c.relispartition AND pg_catalog.pg_partition_root(c.oid) IN {UNSAFE_ROOTS})
-         ORDER BY n.nspname, c.relname"
+         ORDER BY n.nspname, c.relname",
+        plannable()
     );
     let mut tables = Vec::new();
     for row in session.query(&query)?.rows {
@@ -260,7 +302,8 @@ pub fn plain_tables(session: &mut Session, standby: bool) -> Result<Vec<Table>> 
             bytes: number(&row, 4)?,
             pages: number(&row, 5)?,
             // Before 14 a ctid range is a scan of the whole table.
-            splittable: major >= 14 && cell(&row, 6)? == "t" && !columns.is_empty(),
+            splittable: major >= 14 && cell(&row, 6)? == "t" && !columns.is_empty() && cell(&row, 8)? == "t",
+            plannable: cell(&row, 8)? == "t",
             columns,
             objects: serde_json::from_str(cell(&row, 7)?).map_err(|_| Error::new(Kind::Failed, "the list of what belongs to a table cannot be read"))?,
         });
@@ -275,19 +318,43 @@ pub struct Special {
     pub table: Table,
     /// Which of its rows are data, as a `WHERE` clause.
     pub condition: Option<String>,
-    /// The OIDs of the tables whose rows are in it.
-    pub leaves: Vec<u32>,
+    /// The tables that hold its rows: OID and quoted name. Foreign tables are none of them.
+    pub leaves: Vec<(u32, String)>,
+}
+
+impl Special {
+    /// What reads its rows, without planning anything: a statement for each table that has some. Only where a condition says which rows are data, there is a query.
+    pub fn copies(&self, encoding: &str) -> Vec<String> {
+        let (list, options) = (self.table.column_list(), format!("TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')"));
+        match &self.condition {
+            None => self.leaves.iter().map(|(_, name)| format!("COPY {name}{list} {options}")).collect(),
+            Some(condition) => {
+                let columns = list.trim_start_matches(" (").trim_end_matches(')');
+                vec![format!("COPY (SELECT {columns} FROM {} {condition}) {options}", self.table.qualified())]
+            }
+        }
+    }
 }
 
 /// Configuration tables of extensions, and partitioned tables that are loaded through their root.
 pub fn special_tables(session: &mut Session, standby: bool) -> Result<Vec<Special>> {
     let readable = if standby { "AND c.relpersistence = 'p'" } else { "" };
+    let of = |from: &str| {
+        format!(
+            "(SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(l.oid::pg_catalog.int8, s.nspname, l.relname)), '[]')::text FROM {from} JOIN pg_catalog.pg_namespace s ON s.oid = l.relnamespace WHERE l.relkind = 'r')"
+        )
+    };
+    let (itself, leaves, plannable) = (
+        of("(SELECT c.oid, c.relname, c.relnamespace, c.relkind) AS l"),
+        of("pg_catalog.pg_partition_tree(c.oid) AS p JOIN pg_catalog.pg_class l ON l.oid = p.relid"),
+        plannable(),
+    );
     let query = format!(
-        "SELECT c.oid, n.nspname, c.relname, {COLUMNS}, NULLIF(x.condition, ''), '[' || c.oid || ']'
+        "SELECT c.oid, n.nspname, c.relname, {COLUMNS}, NULLIF(x.condition, ''), {itself}, {plannable}
          FROM pg_catalog.pg_extension e CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) AS x(oid, condition)
             JOIN pg_catalog.pg_class c ON c.oid = x.oid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' {readable}
          UNION ALL
-         SELECT c.oid, n.nspname, c.relname, {COLUMNS}, NULL, (SELECT pg_catalog.json_agg(relid::pg_catalog.oid::pg_catalog.int8)::text FROM pg_catalog.pg_partition_tree(c.oid) WHERE isleaf)
+         SELECT c.oid, n.nspname, c.relname, {COLUMNS}, NULL, {leaves}, false
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid IN {UNSAFE_ROOTS} AND {OURS}
          ORDER BY 2, 3"
     );
@@ -301,28 +368,36 @@ pub fn special_tables(session: &mut Session, standby: bool) -> Result<Vec<Specia
             bytes: 0,
             pages: 0,
             splittable: false,
+            plannable: cell(&row, 6)? == "t",
             objects: Vec::new(),
         };
-        let leaves = row.get(5).cloned().flatten().map_or(Ok(Vec::new()), |text| serde_json::from_str(&text));
-        tables.push(Special { table, condition: row[4].clone(), leaves: leaves.map_err(|_| Error::new(Kind::Failed, "a list of partitions cannot be read"))? });
+        if row[4].is_some() && !table.plannable {
+            return Err(Error::new(Kind::Failed, format!("table {} of an extension would run somebody's function as you when it is read", table.qualified()))
+                .hinted("drop its indexes and extended statistics that call functions which are not built in; pg_dump runs them as well"));
+        }
+        let leaves: Vec<(u32, String, String)> =
+            serde_json::from_str(cell(&row, 5)?).map_err(|_| Error::new(Kind::Failed, "a list of partitions cannot be read"))?;
+        let leaves = leaves.into_iter().map(|(oid, schema, name)| (oid, quote_qualified(&schema, &name))).collect();
+        tables.push(Special { table, condition: row[4].clone(), leaves });
     }
     Ok(tables)
 }
 
-/// Values that pg_dump does not dump and a restore makes anew: generated columns, and the rows of extensions' own tables.
+/// Values that pg_dump does not dump and a restore makes anew: generated columns, and the rows of extensions' own tables. Only a query can read them, so
+/// those of a table over which none may be planned are not among them.
 pub fn witnessed(session: &mut Session, standby: bool) -> Result<Vec<Witnessed>> {
     let readable = if standby { "AND c.relpersistence = 'p'" } else { "" };
-    let generated = COLUMNS.replace("attgenerated = ''", "attgenerated = 's'");
+    let (generated, plannable) = (COLUMNS.replace("attgenerated = ''", "attgenerated = 's'"), plannable());
     let query = format!(
         "SELECT n.nspname, c.relname, {generated}, NULL, false FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-            WHERE c.relkind = 'r' AND {OURS} {readable} AND EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attgenerated = 's' AND NOT attisdropped)
+            WHERE c.relkind = 'r' AND {OURS} {readable} AND {plannable} AND EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attgenerated = 's' AND NOT attisdropped)
         UNION ALL
-        SELECT n.nspname, c.relname, {COLUMNS}, e.extname, c.oid = ANY (e.extconfig) FROM pg_catalog.pg_extension e
+        SELECT n.nspname, c.relname, {COLUMNS}, e.extname, coalesce(c.oid = ANY (e.extconfig), false) FROM pg_catalog.pg_extension e
             JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid = e.oid AND d.deptype = 'e'
                 AND d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
             JOIN pg_catalog.pg_class c ON c.oid = d.objid JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
             WHERE c.relkind = 'r' AND c.relpersistence <> 't' {readable} AND pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
-                AND NOT c.relrowsecurity AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) AS x(oid, condition)
+                AND {plannable} AND NOT c.relrowsecurity AND NOT EXISTS (SELECT FROM ROWS FROM (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) AS x(oid, condition)
                     WHERE x.oid = c.oid AND x.condition = '')
         ORDER BY 1, 2"
     );
@@ -342,6 +417,16 @@ pub fn witnessed(session: &mut Session, standby: bool) -> Result<Vec<Witnessed>>
             })
         })
         .collect()
+}
+
+/// The tables with generated columns, as schema and name.
+pub fn with_generated_columns(session: &mut Session, standby: bool) -> Result<Vec<(String, String)>> {
+    let readable = if standby { "AND c.relpersistence = 'p'" } else { "" };
+    let rows = session.query(&format!(
+        "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'r' AND {OURS} {readable}
+            AND EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = c.oid AND attgenerated = 's' AND NOT attisdropped) ORDER BY 1, 2"
+    ))?;
+    rows.rows.iter().map(|row| Ok((cell(row, 0)?.to_owned(), cell(row, 1)?.to_owned()))).collect()
 }
 
 /// The statement that reads witnessed values.

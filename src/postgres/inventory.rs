@@ -12,11 +12,11 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::catalogue::{cell, number};
 use crate::postgres::copy::Piece;
 use crate::postgres::session::Session;
-pub use rules::{CATALOGUES, Catalogue, Rule};
+pub use rules::{CATALOGUES, CONSTRUCTORS, Catalogue, Rule, SYSTEM_CHANGES};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the text, and of the terms in it. Inventories of different versions are not compared.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Columns of the catalogues, as the server has them.
 pub type Columns = BTreeMap<String, BTreeSet<String>>;

@@ -58,6 +58,8 @@ const OURS: &[Setting] = &[
     ("gin_fuzzy_search_limit", "0", 0),
     ("max_parallel_workers_per_gather", "0", 0),
     ("jit", "off", 0),
+    // Else the planner computes CHECK constraints.
+    ("constraint_exclusion", "off", 0),
     // A server process that waits for a lock notices that we are gone (runtime-config-connection).
     ("client_connection_check_interval", "2s", 14),
 ];

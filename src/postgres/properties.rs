@@ -140,7 +140,7 @@ fn granted(owner: &str, rights: Vec<Right>) -> Vec<Property> {
 }
 
 /// A setting as a statement. `whose` is what comes before the database's name; `name` is quoted where it has to be; `value` is as the catalogue has it.
-fn setting(whose: &str, name: &str, value: &str) -> Property {
+pub(crate) fn setting(whose: &str, name: &str, value: &str) -> Property {
     if !is_list(name) {
         return property(whose, format!(" SET {name} TO {}", literal(value)), true);
     }

@@ -111,7 +111,7 @@ fn send_whole<'u>(job: &Job<'_>, session: &mut Session, reader: &mut UnitReader,
     let loading = |error: Error| error.context(format!("cannot load table {}", load.table.label()));
     session.execute("BEGIN").map_err(loading)?;
     // A table of an extension may have got rows when the extension was created; they are not ours to remove.
-    let empty = session.query(&format!("SELECT FROM ONLY {name} LIMIT 1")).map_err(loading)?.is_empty();
+    let empty = catalogue::is_empty(session, &load.table.schema, &load.table.name).map_err(loading)?;
     let right = format!("SELECT pg_catalog.has_table_privilege({}, 'TRUNCATE')", quote_literal(&name));
     let freeze = empty && session.query(&right).map_err(loading)?.single()? == "t";
     if freeze {

@@ -24,7 +24,7 @@ use crate::repository::list::Backup;
 use crate::repository::names;
 use crate::script::unit::Unit;
 use crate::stop::{Reason, Stop};
-use crate::verify;
+use crate::verify::{self, Verified};
 use order::{Key, Order};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -106,16 +106,20 @@ struct Job<'a> {
 
 /// Restores.
 pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Restored> {
-    let (backup, manifest) = (request.backup, request.backup.understood()?);
+    let backup = request.backup;
     if backup.is_bad() && !request.force {
         return Err(Error::new(Kind::Verification, format!("the latest proof of backup '{}' says that it is bad", backup.id))
             .hinted("restore another one (kluis list), or say --force if this is all there is"));
     }
     observer.event(&Event::Step("check"));
-    let wrong = verify::hashes(backup, stop, observer)?;
-    if !wrong.is_empty() {
-        return Err(verify::failure(&backup.id, &wrong));
-    }
+    let hashed = verify::hashes(backup, stop, observer)?.map_err(|wrong| verify::failure(&backup.id, &wrong))?;
+    verified(request, &hashed, stop, observer)
+}
+
+/// Restores a backup whose hashes were found right.
+pub fn verified(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Restored> {
+    let backup = verified.backup();
+    let manifest = backup.understood()?;
     let units = verify::units(backup, manifest)?.map_err(|why| verify::failure(&backup.id, &[why]))?;
     let chosen = tables::choose(manifest, request.tables)?;
     let mut restored = Restored::default();
@@ -156,8 +160,8 @@ pub struct NotRestored {
 
 /// Brings the archive back as PostgreSQL's own tools do, into a database made for it: everything but the rows that Kluis moves, in pg_restore's
 /// own order, going on after errors.
-pub fn stock(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Vec<NotRestored>> {
-    let manifest = request.backup.understood()?;
+pub fn stock(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Vec<NotRestored>> {
+    let manifest = verified.backup().understood()?;
     let mut restored = Restored::default();
     let target = place::check(request, manifest, stop, &mut restored.warnings)?;
     let mut job = Job::begin(request, manifest, &target, stop, observer)?;

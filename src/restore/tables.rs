@@ -44,7 +44,7 @@ pub fn restore(job: &Job<'_>, mut session: Session, chosen: &[usize], units: &[U
         let name = quote_qualified(&table.schema, &table.name);
         if session.query(&format!("SELECT pg_catalog.to_regclass({})", quote_literal(&name)))?.get(0, 0).is_none() {
             missing.push(*index);
-        } else if job.request.clean || session.query(&format!("SELECT FROM ONLY {name} LIMIT 1"))?.is_empty() {
+        } else if job.request.clean || crate::postgres::catalogue::is_empty(&mut session, &table.schema, &table.name)? {
             present.push(*index);
         } else {
             return Err(Error::new(Kind::Usage, format!("table {} exists and has rows", table.label()))

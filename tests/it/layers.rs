@@ -31,7 +31,7 @@ const ROOMS: &[&[&str]] = &[
     &["stop"],
     &["extensions"],
     &["manifest", "retention", "schedule", "events", "log", "receiver"],
-    &["exception"],
+    &["exception", "finding"],
     &["units"],
     &["error"],
 ];
@@ -45,6 +45,7 @@ const PURE: &[&str] = &[
     "src/events.rs",
     "src/exception.rs",
     "src/extensions.rs",
+    "src/finding.rs",
     "src/log.rs",
     "src/manifest.rs",
     "src/metrics.rs",

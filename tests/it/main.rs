@@ -23,6 +23,7 @@ mod money;
 mod notify;
 mod properties;
 mod restore;
+mod roles;
 mod sandbox;
 mod schedule;
 mod schedule_oracle;

@@ -5,7 +5,7 @@
 use crate::bad_days::Bouncer;
 use crate::support::cluster::{Cluster, Database};
 use crate::support::kluis::{Kluis, kluis};
-use crate::support::repo::Repo;
+use crate::support::repo::{Repo, manifest};
 use crate::support::{skip, unique};
 use kluis::postgres::session::Session;
 use kluis::stop::Stop;
@@ -116,8 +116,24 @@ const SETTINGS: &[(&str, &str)] = &[
     ("check_function_bodies", "on"),
     ("restrict_nonsystem_relation_kind", "view, foreign-table"),
     ("enable_seqscan", "off"),
+    ("constraint_exclusion", "on"),
     ("work_mem", "64kB"),
 ];
+
+/// What the planner computes for whoever asks for a table's rows: constants in the expressions of indexes, their predicates, statistics, CHECK constraints,
+/// keys of partitions.
+const PLANNED: &str = r#"
+CREATE FUNCTION evil.fold(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $f$ BEGIN PERFORM evil.spring(); RETURN $1; END $f$;
+CREATE TABLE public.by_expression (a int, g int GENERATED ALWAYS AS (a + 1) STORED, b text);
+CREATE TABLE public.by_predicate (LIKE public.by_expression INCLUDING GENERATED);
+CREATE TABLE public.by_statistics (LIKE public.by_expression INCLUDING GENERATED);
+CREATE TYPE evil.key AS ENUM ('x', 'y');
+CREATE TABLE public.parts (k evil.key, a int) PARTITION BY HASH (k, (a + evil.fold(1))); CREATE TABLE public.part PARTITION OF public.parts FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+INSERT INTO public.parts VALUES ('x', 1), ('y', 2);
+"#;
+const PLANNED_INDEXES: &str = "
+CREATE INDEX ON public.by_expression (evil.fold(1)); CREATE INDEX ON public.by_predicate (a) WHERE evil.fold(2) = 2;
+CREATE INDEX ON public.part (a) WHERE evil.fold(3) = 3;";
 
 /// A database that mallory owns.
 struct House {
@@ -221,7 +237,7 @@ fn nobody_is_taken_over(major: u32) {
 /// people, what is used by statements that we never run, and what cannot be undone in a session that has begun.
 const INDIFFERENT: &[&str] = &[
     "enable_ cpu_ geqo jit_ log_ debug_ trace_ track_ vacuum_ parallel_ max_parallel_ min_parallel_ tcp_keepalives_ wal_ maintenance_ effective_ commit_ from_collapse_limit",
-    "join_collapse_limit backend_flush_after constraint_exclusion cursor_tuple_fraction default_statistics_target force_parallel_mode gin_pending_list_limit hash_mem_multiplier",
+    "join_collapse_limit backend_flush_after cursor_tuple_fraction default_statistics_target force_parallel_mode gin_pending_list_limit hash_mem_multiplier",
     "io_combine_limit logical_decoding_work_mem plan_cache_mode random_page_cost recursive_worktable_factor seq_page_cost stats_fetch_consistency temp_buffers work_mem",
     "compute_query_id deadlock_timeout synchronous_commit update_process_title application_name file_copy_method backtrace_functions",
     "max_stack_depth temp_file_limit",
@@ -313,11 +329,60 @@ fn nothing_is_left_in_a_pool_that_shares_its_processes() {
     }
 }
 
+/// `COPY table TO` plans nothing, which is how pg_dump reads rows. Whoever asks by a query runs what the table's owner planted.
+fn plans_run_nothing(major: u32) {
+    let Some(house) = House::new(major, false) else { return };
+    let (cluster, database, repo) = (&house.cluster, &house.database, Repo::new());
+    let statistics = "CREATE STATISTICS public.planted ON (a + evil.fold(4)), (a * evil.fold(5)) FROM public.by_statistics;";
+    let check = "ALTER TABLE public.by_statistics ADD CHECK (evil.fold(6) = 6);";
+    // Large enough to be divided among sessions.
+    let rows: String = ["by_expression", "by_predicate", "by_statistics"]
+        .map(|table| format!("INSERT INTO public.{table} (a, b) SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 17000) i;"))
+        .concat();
+    let planted = [PLANNED, &rows, PLANNED_INDEXES, if major >= 14 { statistics } else { "" }, check].concat();
+    database.sql(&format!(
+        "SET search_path = pg_catalog; SET SESSION AUTHORIZATION {}; {planted} ALTER DATABASE {} SET constraint_exclusion = on",
+        house.mallory, database.name
+    ));
+    let guest = cluster.role("guest");
+    database.sql(&format!("GRANT SELECT ON ALL TABLES IN SCHEMA public TO {guest}"));
+    let mut traps = vec!["by_expression", "by_predicate", "part", "parts"];
+    traps.extend((major >= 14).then_some("by_statistics"));
+    for table in traps {
+        let before = cluster.log().matches(&format!("sprung by {guest}")).count();
+        database.sql(&format!("SET search_path = pg_catalog; SET SESSION AUTHORIZATION {guest}; SELECT count(*) FROM public.{table}"));
+        assert!(cluster.log().matches(&format!("sprung by {guest}")).count() > before, "no trap was sprung by a query over {table}");
+    }
+    house.is_safe("planting");
+
+    let of = |words: &[&str]| kluis(words).of(database).keeping(&repo).env("BACKUP_DRILL", "off");
+    house.run("doctor", of(&["doctor"]), 3);
+    house.run("a dry run", of(&["backup", "--dry-run"]), 0);
+    house.run("a backup", of(&["backup", "--jobs", "3"]), 0);
+    house.run("compare", of(&["compare", "latest"]), 0);
+    if major >= 14 {
+        let reader = cluster.role("reader");
+        cluster.sql("postgres", &format!("GRANT pg_read_all_data TO {reader}; ALTER ROLE {reader} BYPASSRLS"));
+        house.run("a backup of a reader", of(&["backup"]).role(&reader), 0);
+        house.run("compare of a reader", of(&["compare", "latest"]).role(&reader), 0);
+    }
+    let manifest = manifest(&repo.newest());
+    let witnessed: Vec<&str> = manifest.witnessed.iter().map(|values| values.name.as_str()).collect();
+    assert_eq!(witnessed, if major >= 14 { &[][..] } else { &["by_statistics"] }, "what cannot be read without a plan is not read");
+    // CHECK constraints are computed by whoever loads rows, in every restore of PostgreSQL: he who gives rows to somebody's table runs them.
+    database.sql("ALTER TABLE public.by_statistics DROP CONSTRAINT by_statistics_check; DROP TABLE public.parts");
+    house.run("a backup without a check", of(&["backup"]), 0);
+    let again = format!("{}_again", database.name);
+    house.run("a restore", kluis(&["restore", "latest", "--create", "--to", &format!("postgresql:///{again}")]).keeping(&repo).into(cluster), 0);
+    house.run("compare with what was restored", of(&["compare", "latest"]).env("DB_DATABASE", &again), 0);
+}
+
 macro_rules! for_each_major {
     ($($name:ident = $major:literal),*) => {
         $(#[test]
         fn $name() {
             nobody_is_taken_over($major);
+            plans_run_nothing($major);
         })*
     };
 }

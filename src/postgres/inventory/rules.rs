@@ -336,7 +336,13 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("oid", Ignore(OID)),
             ("castsource", Key(TYPE)),
             ("casttarget", Key(TYPE)),
-            ("castfunc", Value(PROC)),
+            // A range type's constructor: see pg_proc.
+            (
+                "castfunc",
+                Value(
+                    "CASE WHEN NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = @ AND d.deptype = 'i') THEN @::oid::regprocedure END",
+                ),
+            ),
             ("castcontext", Value(PLAIN)),
             ("castmethod", Value(PLAIN)),
         ],
@@ -381,6 +387,7 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("relfrozenxid", Ignore(PHYSICAL)),
             ("relminmxid", Ignore(PHYSICAL)),
             ("relacl", Value(RELATION_RIGHTS)),
+            ("+identity_acl", Value(IDENTITY_RIGHTS)),
             ("reloptions", Value(OPTIONS)),
             (
                 "+toast options",
@@ -550,6 +557,7 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("objoid", Key(DESCRIBED)),
             ("objsubid", Ignore("it is in the object's name")),
             ("description", Value(PLAIN)),
+            ("+made_with_another", Value(MADE_WITH_ANOTHER)),
         ],
     },
     Catalogue {
@@ -752,7 +760,8 @@ pub const CATALOGUES: &[Catalogue] = &[
     Catalogue {
         name: "pg_proc",
         from: "pg_proc c",
-        rows: "c.oid >= 16384 AND c.pronamespace::regnamespace::text !~ '^pg_temp'",
+        // A range type's constructors keep the name that the type had when it was made; a restore makes them with the type.
+        rows: "c.oid >= 16384 AND c.pronamespace::regnamespace::text !~ '^pg_temp' AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = c.oid AND d.deptype = 'i')",
         member: ("pg_proc", "c.oid"),
         schema: "c.pronamespace",
         columns: &[
@@ -900,11 +909,14 @@ pub const CATALOGUES: &[Catalogue] = &[
     unwalked("pg_shdescription", &[("objoid", Ignore(GLOBALS)), ("classoid", Ignore(GLOBALS)), ("description", Ignore(GLOBALS))]),
     unwalked("pg_shseclabel", &[("objoid", Ignore(GLOBALS)), ("classoid", Ignore(GLOBALS)), ("provider", Ignore(GLOBALS)), ("label", Ignore(GLOBALS))]),
     unwalked("pg_statistic", &[("*", Ignore(STATISTICS))]),
-    simple(
-        "pg_statistic_ext",
-        "pg_statistic_ext c",
-        "c.stxnamespace",
-        &[
+    Catalogue {
+        name: "pg_statistic_ext",
+        from: "pg_statistic_ext c",
+        rows: "c.oid >= 16384",
+        // Like all that belongs to a table: pg_dump leaves it out where the table is an extension's.
+        member: ("pg_class", "c.stxrelid"),
+        schema: "c.stxnamespace",
+        columns: &[
             ("oid", Ignore(OID)),
             ("stxrelid", Value(CLASS)),
             ("stxname", Key(PLAIN)),
@@ -921,7 +933,7 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("stxkind", Value(PLAIN)),
             ("stxexprs", Expression("CASE WHEN c.stxexprs IS NOT NULL THEN pg_get_statisticsobjdef(c.oid) END")),
         ],
-    ),
+    },
     unwalked("pg_statistic_ext_data", &[("*", Ignore(STATISTICS))]),
     Catalogue {
         name: "pg_subscription",
@@ -1011,7 +1023,8 @@ pub const CATALOGUES: &[Catalogue] = &[
     ),
     Catalogue {
         name: "pg_ts_config_map",
-        from: "(SELECT m.mapcfg, m.maptokentype, g.cfgnamespace, string_agg(m.mapdict::regdictionary::text, ', ' ORDER BY m.mapseqno) AS mapdict FROM pg_ts_config_map m JOIN pg_ts_config g ON g.oid = m.mapcfg WHERE g.oid >= 16384 GROUP BY 1, 2, 3) c",
+        // Also of the system's own: what somebody takes out of one of these leaves no trace.
+        from: "(SELECT m.mapcfg, m.maptokentype, g.cfgnamespace, string_agg(m.mapdict::regdictionary::text, ', ' ORDER BY m.mapseqno) AS mapdict FROM pg_ts_config_map m JOIN pg_ts_config g ON g.oid = m.mapcfg GROUP BY 1, 2, 3) c",
         rows: "true",
         member: ("pg_ts_config", "c.mapcfg"),
         schema: "c.cfgnamespace",
@@ -1124,15 +1137,77 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("acl", Value(PLAIN)),
         ],
     },
+    Catalogue {
+        name: CONSTRUCTORS,
+        from: "pg_proc c",
+        rows: "c.proacl IS NOT NULL AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = c.oid AND d.deptype = 'i')",
+        member: ("pg_proc", "c.oid"),
+        schema: "c.pronamespace",
+        columns: &[("proname", Key("c.oid::regprocedure")), ("proacl", Value(rights!("'f'", "c.proowner")))],
+    },
+    Catalogue {
+        name: SYSTEM_CHANGES,
+        from: CHANGED,
+        // What initdb wrote, it wrote in transactions before that which made plpgsql, its last; what somebody changed since is of a later one.
+        rows: "c.changed > coalesce((SELECT xmin::text::int8 FROM pg_proc WHERE oid < 16384 AND proname = 'plpgsql_call_handler'), 1000)",
+        member: NONE,
+        schema: "'pg_catalog'::regnamespace",
+        columns: &[
+            ("object", Key("(SELECT i.type || ' ' || i.identity FROM pg_identify_object(c.class, c.objid, c.objsubid) AS i)")),
+            ("kind", Key(PLAIN)),
+            ("words", Value(PLAIN)),
+        ],
+    },
 ];
+
+/// Rights on functions that come with a type, which pg_dump leaves out.
+pub const CONSTRUCTORS: &str = "rights on constructors";
+
+/// What was changed of objects that initdb made: no dump tells of it, but for their rights.
+pub const SYSTEM_CHANGES: &str = "changes to the system's objects";
+
+/// Objects that initdb made and that maintenance leaves alone (as VACUUM FULL does not leave relations), with the transaction that wrote them last.
+const CHANGED: &str = "(SELECT 'pg_proc'::regclass AS class, oid AS objid, 0 AS objsubid, 'definition' AS kind, NULL::text AS words, xmin::text::int8 AS changed FROM pg_proc WHERE oid < 16384
+        UNION ALL SELECT 'pg_type'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_type WHERE oid < 16384
+        UNION ALL SELECT 'pg_operator'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_operator WHERE oid < 16384
+        UNION ALL SELECT 'pg_opclass'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_opclass WHERE oid < 16384
+        UNION ALL SELECT 'pg_opfamily'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_opfamily WHERE oid < 16384
+        UNION ALL SELECT 'pg_cast'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_cast WHERE oid < 16384
+        UNION ALL SELECT 'pg_collation'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_collation WHERE oid < 16384
+        UNION ALL SELECT 'pg_conversion'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_conversion WHERE oid < 16384
+        UNION ALL SELECT 'pg_language'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_language WHERE oid < 16384
+        UNION ALL SELECT 'pg_ts_config'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_ts_config WHERE oid < 16384
+        UNION ALL SELECT 'pg_ts_dict'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_ts_dict WHERE oid < 16384
+        UNION ALL SELECT 'pg_rewrite'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_rewrite WHERE oid < 16384
+        UNION ALL SELECT classoid::regclass, objoid, objsubid, 'comment', description, xmin::text::int8 FROM pg_description WHERE objoid < 16384
+            AND classoid <> 'pg_largeobject'::regclass AND NOT (classoid = 'pg_namespace'::regclass AND objoid = (SELECT oid FROM pg_namespace WHERE nspname = 'public'))) c";
+
+/// Whether the commented object is none of its own to pg_dump, which then says nothing of its comment: it comes with a parent's or a type's.
+const MADE_WITH_ANOTHER: &str = "CASE WHEN c.classoid = 'pg_trigger'::regclass THEN (SELECT t.tgisinternal OR (to_jsonb(t) ->> 'tgparentid') <> '0' FROM pg_trigger t WHERE t.oid = c.objoid)
+    WHEN c.classoid = 'pg_constraint'::regclass THEN (SELECT k.contype = 'f' AND k.conparentid <> 0 OR k.contype IN ('c', 'n') AND NOT k.conislocal FROM pg_constraint k WHERE k.oid = c.objoid)
+    WHEN c.classoid = 'pg_rewrite'::regclass THEN (SELECT w.rulename = '_RETURN' FROM pg_rewrite w WHERE w.oid = c.objoid)
+    WHEN c.classoid IN ('pg_proc'::regclass, 'pg_cast'::regclass) THEN EXISTS (SELECT FROM pg_depend d WHERE d.classid = c.classoid AND d.objid = c.objoid AND d.deptype = 'i')
+    WHEN c.classoid = 'pg_type'::regclass THEN (SELECT y.typtype = 'm' OR EXISTS (SELECT FROM pg_class r WHERE r.oid = y.typrelid AND r.relkind <> 'c') OR EXISTS (SELECT FROM pg_type a WHERE a.typarray = y.oid)
+        FROM pg_type y WHERE y.oid = c.objoid) END";
 
 /// The object of a comment or a label. Columns and relations are named without a look into other catalogues: there are many.
 const DESCRIBED: &str = "CASE WHEN c.classoid = 'pg_class'::regclass AND c.objsubid = 0 THEN c.objoid::regclass::text
     WHEN c.classoid = 'pg_class'::regclass THEN (SELECT format('%s.%I', c.objoid::regclass, a.attname) FROM pg_attribute a WHERE a.attrelid = c.objoid AND a.attnum = c.objsubid)
     ELSE (SELECT i.identity FROM pg_identify_object(c.classoid, c.objoid, c.objsubid) AS i) END";
 
+/// The sequence of an identity column, of no extension: pg_dump 14 leaves its rights out.
+macro_rules! identity {
+    () => {
+        "(c.relkind = 'S' AND e.objid IS NULL AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i'))"
+    };
+}
+
 /// A relation's rights: a sequence's defaults are others than a table's.
-const RELATION_RIGHTS: &str = rights!("CASE c.relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END", "c.relowner");
+const RELATION_RIGHTS: &str =
+    concat!("CASE WHEN NOT ", identity!(), " THEN ", rights!("CASE c.relkind WHEN 'S' THEN 's'::\"char\" ELSE 'r'::\"char\" END", "c.relowner"), " END");
+
+/// The rights of an identity column's sequence, in full.
+const IDENTITY_RIGHTS: &str = concat!("CASE WHEN ", identity!(), " THEN ", sorted!("coalesce(c.relacl, acldefault('s', c.relowner))"), " END");
 
 /// A column has no rights of its own until somebody grants some; what an extension granted is in its own list.
 const COLUMN_RIGHTS: &str = concat!("CASE WHEN @ IS NULL THEN '' ELSE nullif(", sorted!("@"), ", 'none') END");
