@@ -3,6 +3,7 @@
 //! Invariant: nothing is written before the backup's hashes, the server's version, roles, tablespaces and extensions were found right.
 
 pub mod extensions;
+pub mod labels;
 mod loading;
 mod objects;
 mod order;
@@ -79,6 +80,8 @@ pub struct Restored {
     pub large_objects: u64,
     /// Properties of the database that it was not given; each is among the warnings as well.
     pub withheld: Vec<Withheld>,
+    /// Security labels that were not given, for want of their provider; each is among the warnings as well.
+    pub unlabelled: Vec<labels::Label>,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
@@ -173,6 +176,7 @@ pub fn stock(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, observ
         tool = tool.arg("--use-list").arg(&rest.0);
     }
     let failed = tool.arg(job.archive()).run_on(stop)?;
+    labels::give(&job, Vec::new(), &mut restored)?;
     job.extensions_last()?;
     if failed.is_empty() {
         return Ok(Vec::new());
@@ -232,7 +236,7 @@ impl Job<'_> {
             let rows = self.together(loading::load(self, &script, units, builds, keys, serial.as_ref()));
             (objects.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the restore panicked: this is a bug in kluis"))), rows)
         });
-        let (objects, rows): (LargeObjects, loading::Loaded) = crate::dump::first_failure(objects, rows)?;
+        let ((objects, labels), rows): ((LargeObjects, Vec<String>), loading::Loaded) = crate::dump::first_failure(objects, rows)?;
         if !request.no_check && objects != manifest.large_objects {
             return Err(verify::failure(&request.backup.id, &["the large objects that were loaded are not those of the snapshot".to_owned()]));
         }
@@ -243,6 +247,7 @@ impl Job<'_> {
             Some(order) => self.rest(order, &rows.keys, serial.as_ref())?,
             None => self.apply(self.pg_restore().arg("--section=post-data").arg(format!("--jobs={}", request.jobs)).arg(self.archive()))?,
         }
+        labels::give(self, labels, restored)?;
         self.extensions_last()?;
         self.check_rest(&rows.moved_by_pg_dump, &mut restored.warnings)?;
         (restored.tables, restored.rows, restored.bytes, restored.large_objects) = (rows.tables, rows.rows, rows.bytes, objects.count);
@@ -405,6 +410,10 @@ impl Job<'_> {
         }
         if self.request.no_privileges {
             tool = tool.arg("--no-privileges");
+        }
+        if self.request.tables.is_empty() {
+            // One whose provider is not there is refused: they have a step of their own.
+            tool = tool.arg("--no-security-labels");
         }
         tool
     }

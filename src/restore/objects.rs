@@ -2,8 +2,8 @@
 //! It owns leaving out owners and rights when that is wanted; it leaves cutting the text to `script`.
 //! Invariant: what is sent is digested, so that the objects loaded can be compared with those of the snapshot.
 
-use super::Job;
 use super::loading::connect;
+use super::{Job, labels};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::LargeObjects;
 use crate::script::objects::ObjectReader;
@@ -16,16 +16,17 @@ use std::io::Read;
 /// How many bytes of statements are sent at once.
 const BATCH: usize = 256 << 10;
 
-/// Loads the large objects, if there are any.
-pub fn load(job: &Job<'_>, script: &File) -> Result<LargeObjects> {
+/// Loads the large objects, if there are any. Returns what was loaded, and the statements for their security labels, which are still to be carried out.
+pub fn load(job: &Job<'_>, script: &File) -> Result<(LargeObjects, Vec<String>)> {
     let Some(part) = job.manifest.script.section(LARGE_OBJECTS) else {
-        return Ok(LargeObjects { count: 0, bytes: 0, digest: format!("{:032x}", 0) });
+        return Ok((LargeObjects { count: 0, bytes: 0, digest: format!("{:032x}", 0) }, Vec::new()));
     };
     let mut session = connect(job)?;
     // The text is in the database's encoding, as its own first lines say.
     session.execute(&format!("SET client_encoding = '{}'", job.manifest.database.encoding))?;
     let (mut text, mut piece) = (section(script, part), vec![0; BATCH]);
     let (mut statements, mut reader, mut batch) = (Statements::default(), ObjectReader::default(), String::new());
+    let mut labels = Vec::new();
     let damaged = || crate::verify::failure(&job.request.backup.id, &["the large objects of the script are damaged".to_owned()]);
     loop {
         let length = text.read(&mut piece).map_err(|_| damaged())?;
@@ -34,6 +35,10 @@ pub fn load(job: &Job<'_>, script: &File) -> Result<LargeObjects> {
         }
         reader.push(&piece[..length]).map_err(|_| damaged())?;
         statements.push(&piece[..length], |statement| {
+            if statement.starts_with(labels::BEGIN.as_bytes()) {
+                labels.push(String::from_utf8_lossy(statement).into_owned());
+                return Ok(());
+            }
             if wanted(job, statement) {
                 // Statements in another encoding than UTF-8 hold names only, and those of roles; bytes that are no text are refused.
                 batch.push_str(std::str::from_utf8(statement).map_err(|_| {
@@ -52,7 +57,7 @@ pub fn load(job: &Job<'_>, script: &File) -> Result<LargeObjects> {
         session.execute(&batch).map_err(|error| error.context("cannot load the large objects"))?;
     }
     let found = reader.finish().map_err(|_| damaged())?;
-    Ok(LargeObjects { count: found.count, bytes: found.bytes, digest: found.hex() })
+    Ok((LargeObjects { count: found.count, bytes: found.bytes, digest: found.hex() }, labels))
 }
 
 fn wanted(job: &Job<'_>, statement: &[u8]) -> bool {

@@ -2,6 +2,7 @@
 
 mod classes;
 mod here;
+mod labels;
 pub mod tamper;
 mod witnesses;
 
