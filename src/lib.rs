@@ -17,6 +17,7 @@ pub mod events;
 pub mod exception;
 pub mod extensions;
 pub mod finding;
+pub mod globals;
 pub mod http;
 pub mod log;
 pub mod manifest;

@@ -234,6 +234,15 @@ pub struct Restore {
     /// Do not grant or revoke rights
     #[arg(long)]
     pub no_privileges: bool,
+    /// Make roles of the backup that the server lacks first, with their memberships and settings; those that are there stay as they are
+    #[arg(long, conflicts_with = "tables")]
+    pub roles: bool,
+    /// With --roles: give those that are made the passwords that they had
+    #[arg(long, requires = "roles")]
+    pub role_passwords: bool,
+    /// Check everything, say which roles would be made, and change nothing
+    #[arg(long, conflicts_with = "tables")]
+    pub dry_run: bool,
     /// Do not compare rows and digests with those of the backup
     #[arg(long)]
     pub no_check: bool,

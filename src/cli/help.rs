@@ -146,7 +146,7 @@ The password comes from PGPASSWORD or ~/.pgpass. A password inside the URL works
 Examples:
   kluis restore latest --create --to postgresql://postgres@db:5432/shop_restored
   kluis restore 20260125T030000Z --table public.orders --to postgresql://postgres@db/shop
-  kluis restore /mnt/usb/20260125T030000Z --create --to postgresql://postgres@localhost/shop
+  kluis restore /mnt/usb/20260125T030000Z --create --roles --to postgresql://postgres@localhost/shop    one command, an empty server
   kluis restore latest --clean --yes --to postgresql://postgres@db/shop    the disaster: replace the database itself
 
 Exit codes: 0 done, 3 done with warnings, 2 the target is not empty or was not named, 10 database unreachable or lacking something, 13 the backup is damaged";

@@ -33,8 +33,27 @@ struct Report {
     duration_ms: u64,
     /// Whether rows and digests were compared with the backup's.
     compared: bool,
+    /// Roles that were made.
+    roles: Vec<String>,
+    /// Those of them that may log in and lack the password that they had.
+    roles_without_password: Vec<String>,
+    /// What was left out, since the role that restored may not make it: the first hundred.
+    left_out: Vec<LeftOut>,
+    /// Whether nothing was done.
+    dry_run: bool,
+    /// What a dry run would do.
+    planned: Vec<String>,
     /// What needs attention.
     warnings: Vec<String>,
+}
+
+/// Something that was left out.
+#[derive(Debug, Serialize)]
+struct LeftOut {
+    /// An entry of the archive, or a statement.
+    what: String,
+    /// What the server said.
+    why: String,
 }
 
 /// Runs the command.
@@ -64,6 +83,9 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
         yes: arguments.yes,
         no_owner: arguments.no_owner,
         no_privileges: arguments.no_privileges,
+        roles: arguments.roles,
+        role_passwords: arguments.role_passwords,
+        dry_run: arguments.dry_run,
         no_check: arguments.no_check,
         settings: true,
         force: arguments.force,
@@ -81,6 +103,11 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
         large_objects: restored.large_objects,
         duration_ms: begun.elapsed().as_millis() as u64,
         compared: !arguments.no_check,
+        roles: restored.roles,
+        roles_without_password: restored.roles_without_password,
+        left_out: restored.left_out.into_iter().map(|left| LeftOut { what: left.entry, why: left.why }).collect(),
+        dry_run: arguments.dry_run,
+        planned: restored.planned,
         warnings: restored.warnings,
     };
     if output.json {
@@ -89,16 +116,27 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
         output.print(&report.text())?;
     }
     report.warnings.iter().for_each(|warning| output.warning(warning));
+    if arguments.dry_run {
+        return Ok(if report.warnings.is_empty() { End::Done } else { End::Warned });
+    }
     output.remark("the planner knows nothing of the new rows yet; run ANALYZE in the database, or: vacuumdb --analyze-only DATABASE");
     Ok(if report.warnings.is_empty() { End::Done } else { End::Warned })
 }
 
 impl Report {
     fn text(&self) -> String {
+        if self.dry_run {
+            let planned: String = self.planned.iter().map(|line| format!("  {}\n", clean(line))).collect();
+            return format!("{} can be restored into {}; nothing was changed\n{planned}", clean(&self.id), clean(&self.to));
+        }
         let rate = (u128::from(self.bytes) * 1000).checked_div(u128::from(self.duration_ms)).and_then(|rate| u64::try_from(rate).ok()).unwrap_or(0);
         let compared = if self.compared { "row counts and digests agree with the backup" } else { "not compared with the backup" };
+        let mut more = if self.roles.is_empty() { String::new() } else { format!("  {} made\n", count(self.roles.len() as u64, "role")) };
+        if !self.left_out.is_empty() {
+            more.push_str(&format!("  left out, since the role may not make them: {}\n", self.left_out.len()));
+        }
         format!(
-            "{} restored into {}\n  {}, {}, {}, {} of rows\n  {}, {}/s; {compared}\n",
+            "{} restored into {}\n  {}, {}, {}, {} of rows\n  {}, {}/s; {compared}\n{more}",
             clean(&self.id),
             clean(&self.to),
             count(self.tables, "table"),

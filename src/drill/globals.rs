@@ -4,18 +4,15 @@
 
 use crate::error::{Error, Result};
 use crate::exception::{Class, Exception};
+use crate::globals::{altered, each_statement, is_setting};
 use crate::manifest::Manifest;
 use crate::postgres::catalogue;
 use crate::postgres::quote::quote_ident;
 use crate::postgres::roles;
 use crate::postgres::server_error::{ServerError, printable};
 use crate::postgres::session::Session;
-use crate::repository::files::open_file;
 use crate::repository::list::Backup;
 use crate::repository::names;
-use crate::script::gzip::stream;
-use crate::script::statements::Statements;
-use std::io::Read;
 
 /// Makes them, but for what would get into the drill's own way; see [`settle`]. Returns what is wrong. Labels whose provider is not loaded are `excepted`.
 pub fn restore(backup: &Backup, manifest: &Manifest, session: &mut Session, excepted: &mut Vec<Exception>) -> Result<Vec<String>> {
@@ -89,29 +86,6 @@ fn labelled(statement: &[u8]) -> String {
     printable(&format!("{object}, of the provider {provider}"))
 }
 
-/// Hands every statement of the globals to `each`, as its bytes. Whether the file could be read as a whole; else `wrong` says what is the matter.
-fn each_statement(backup: &Backup, wrong: &mut Vec<String>, mut each: impl FnMut(&[u8], &mut Vec<String>) -> Result<()>) -> Result<bool> {
-    let path = backup.path.join(names::GLOBALS);
-    let (mut text, mut piece) = (stream(std::io::BufReader::new(open_file(&path)?)), vec![0; 64 << 10]);
-    let mut statements = Statements::default();
-    loop {
-        let length = match text.read(&mut piece) {
-            Ok(0) => break,
-            Ok(length) => length,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(_) => {
-                *wrong = vec![format!("'{}' is damaged", names::GLOBALS)];
-                return Ok(false);
-            }
-        };
-        statements.push(&piece[..length], |statement| each(statement, wrong))?;
-    }
-    if !statements.is_complete() {
-        wrong.push(format!("'{}' ends in the middle of a statement", names::GLOBALS));
-    }
-    Ok(true)
-}
-
 fn run(session: &mut Session, statement: &[u8], wrong: &mut Vec<String>) -> Result<Ran> {
     if statement.starts_with(b"CREATE TABLESPACE ") {
         return Ok(Ran::Told);
@@ -145,50 +119,9 @@ fn is_late(statement: &[u8], superuser: &str) -> bool {
     is_setting(statement) || altered(statement).is_some_and(|(name, _)| name == superuser.as_bytes())
 }
 
-/// Whether the statement is `ALTER ROLE "name" SET …`, or the same `IN DATABASE`.
-fn is_setting(statement: &[u8]) -> bool {
-    altered(statement).is_some_and(|(_, after)| after.starts_with(b"SET ") || after.starts_with(b"IN DATABASE "))
-}
-
-/// The name of the role that the statement alters, and what follows.
-fn altered(statement: &[u8]) -> Option<(Vec<u8>, &[u8])> {
-    let rest = statement.strip_prefix(b"ALTER ROLE ")?;
-    let Some(quoted) = rest.strip_prefix(b"\"") else {
-        let end = memchr::memchr(b' ', rest)?;
-        return Some((rest[..end].to_vec(), &rest[end + 1..]));
-    };
-    // The name ends at a quote that is not doubled.
-    let (mut name, mut at) = (Vec::new(), 0);
-    while let Some(byte) = quoted.get(at) {
-        match (byte, quoted.get(at + 1)) {
-            (b'"', Some(b'"')) => at += 1,
-            (b'"', _) => return Some((name, quoted.get(at + 2..)?)),
-            _ => {}
-        }
-        name.push(*byte);
-        at += 1;
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn settings_of_roles() {
-        for (statement, expected) in [
-            ("ALTER ROLE bob SET work_mem TO '1MB';", true),
-            ("ALTER ROLE \"we \"\"ird\" SET x.y TO 'z';", true),
-            ("ALTER ROLE bob IN DATABASE app SET role TO 'z';", true),
-            ("ALTER ROLE bob WITH SUPERUSER;", false),
-            ("ALTER ROLE \"a SET b\" WITH LOGIN;", false),
-            ("ALTER ROLE \"a", false),
-            ("CREATE ROLE bob;", false),
-        ] {
-            assert_eq!(is_setting(statement.as_bytes()), expected, "{statement}");
-        }
-    }
 
     #[test]
     fn whose_attributes_come_last() {

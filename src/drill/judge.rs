@@ -88,6 +88,9 @@ impl Judge<'_> {
             yes: true,
             no_owner: false,
             no_privileges: false,
+            roles: false,
+            role_passwords: false,
+            dry_run: false,
             no_check: false,
             // A dump of the restored database is taken before: settings would reach into it.
             settings: false,

@@ -2,9 +2,11 @@
 //! It owns process groups, the death of the parent and what of stderr may be shown; it leaves arguments to its callers, the passfile to `passfile`.
 //! Invariant: no secret is in an argument or in the environment; end of stream is not success, the exit status is.
 
+mod failures;
 mod passfile;
 mod warnings;
 
+pub use failures::Failed;
 pub use passfile::Passfile;
 
 use crate::error::{Error, Kind, Result};
@@ -12,6 +14,7 @@ use crate::postgres::connection::Connection;
 use crate::postgres::fault::{Fault, Said};
 use crate::postgres::sandbox::{self, Support};
 use crate::stop::{Hooked, Stop};
+use failures::{FROM, failed_entries, is_about_rows, quotes_a_value};
 use rustix::process::{Pid, Signal};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -26,6 +29,12 @@ pub const TRAMPOLINE: &str = "__child";
 
 /// How long a child may take to end after SIGTERM before it gets SIGKILL.
 const GRACE: Duration = Duration::from_secs(3);
+
+/// How much of a child's complaints is kept, in bytes.
+const HEARD: u64 = 256 << 10;
+
+/// The same where each of them decides something: some 300 bytes an entry.
+const HEARD_OF_FAILURES: u64 = 64 << 20;
 
 /// What the binary does when its first argument is [`TRAMPOLINE`]: arranges that this process dies with its parent, then becomes the
 /// program named by the arguments (`PARENT SIGNAL NICE SANDBOX PROGRAM ARG…`), in a sandbox where SANDBOX is not empty. It returns only if that fails.
@@ -75,6 +84,7 @@ pub struct Tool {
     folder: Option<PathBuf>,
     sandbox: Option<Support>,
     ending: Ending,
+    heard: u64,
 }
 
 /// How a child is told to end when the token trips and when its parent dies.
@@ -106,7 +116,17 @@ impl Ending {
 impl Tool {
     /// A program, found by its path alone.
     pub fn new(program: PathBuf) -> Tool {
-        Tool { program, arguments: Vec::new(), environment: Vec::new(), nice: 0, user: None, folder: None, sandbox: None, ending: Ending::Together }
+        Tool {
+            program,
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            nice: 0,
+            user: None,
+            folder: None,
+            sandbox: None,
+            ending: Ending::Together,
+            heard: HEARD,
+        }
     }
 
     /// Adds an argument. Never a secret: every user of the machine can read it.
@@ -187,14 +207,14 @@ impl Tool {
         }
         let mut child = command.spawn().map_err(|error| Error::new(Kind::Failed, format!("cannot start {name}")).because(error))?;
         let group = Pid::from_child(&child);
-        let ending = self.ending;
+        let (ending, heard) = (self.ending, self.heard);
         let hook = stop.on_trip(move || ending.send(group));
         let stderr = child.stderr.take().expect("stderr was piped");
         let complaints = std::thread::spawn(move || {
             let mut text = Vec::new();
             let mut stderr = stderr;
-            // What comes after 256 KiB is read and dropped, so that a talkative child does not block.
-            let _ = stderr.by_ref().take(256 << 10).read_to_end(&mut text);
+            // What comes after that is read and dropped, so that a talkative child does not block.
+            let _ = stderr.by_ref().take(heard).read_to_end(&mut text);
             let _ = io::copy(&mut stderr, &mut io::sink());
             text
         });
@@ -215,9 +235,17 @@ impl Tool {
         Ok(output)
     }
 
+    /// Has pg_restore tell which entry its complaints are about: from 15 on it does so only among what it tells of every entry, all of which is heard.
+    #[must_use]
+    pub fn telling(mut self) -> Tool {
+        self.heard = HEARD_OF_FAILURES;
+        self.arguments.insert(0, "--verbose".into());
+        self
+    }
+
     /// Runs a pg_restore that goes on after errors, to its end. Returns the entries that it could not bring back.
     pub fn run_on(self, stop: &Stop) -> Result<Vec<Failed>> {
-        let mut process = self.start(Stdio::null(), stop)?;
+        let mut process = self.telling().start(Stdio::null(), stop)?;
         while !process.ended_within(Duration::from_secs(1))? {
             stop.check()?;
             stop.moved();
@@ -225,6 +253,9 @@ impl Tool {
         let status = process.child.wait().map_err(|error| process.lost(error))?;
         let stderr = process.complaints.take().and_then(|thread| thread.join().ok()).unwrap_or_default();
         stop.check()?;
+        if stderr.len() as u64 >= HEARD_OF_FAILURES {
+            return Err(Error::new(Kind::Failed, format!("{} complains of more than can be told", process.name)));
+        }
         let failed = failed_entries(&String::from_utf8_lossy(&stderr));
         // With 1 it says that it ignored errors, and also that it could not even begin.
         if status.success() || (status.code() == Some(1) && !failed.is_empty()) { Ok(failed) } else { Err(failure(&process.name, status, &stderr)) }
@@ -355,17 +386,26 @@ const LOST: &[&str] = &[
     "snapshot \"",
 ];
 
+/// What sort of failure a tool's complaint tells of.
+pub fn kind_of(said: &str) -> Kind {
+    if said.contains("lock timeout") {
+        Kind::TimedOut
+    } else if LOST.iter().any(|words| said.contains(words)) {
+        Kind::Unreachable
+    } else if said.contains("No space left on device") {
+        Kind::Storage
+    } else {
+        Kind::Failed
+    }
+}
+
 fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
     let stderr = String::from_utf8_lossy(stderr);
     let said = clean(&stderr);
-    let mut kind = Kind::Failed;
+    let mut kind = kind_of(&said);
     // pg_dump carries out --lock-wait-timeout as a statement_timeout around LOCK TABLE (pg_dump.c, `getTables`).
-    if said.contains("lock timeout") || (name.starts_with("pg_dump") && said.contains("due to statement timeout")) {
+    if name.starts_with("pg_dump") && said.contains("due to statement timeout") {
         kind = Kind::TimedOut;
-    } else if LOST.iter().any(|words| said.contains(words)) {
-        kind = Kind::Unreachable;
-    } else if said.contains("No space left on device") {
-        kind = Kind::Storage;
     }
     let error = Error::new(kind, format!("{name} failed ({status})"));
     let error = if said.is_empty() { error } else { error.because(Said { text: said, fault: complaint(&stderr) }) };
@@ -388,44 +428,14 @@ fn complaint(stderr: &str) -> Option<Fault> {
         .find_map(Fault::of_message)
 }
 
-/// An entry of an archive that pg_restore could not bring back.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failed {
-    /// Its number in the archive.
-    pub entry: u32,
-    /// What was said, as far as it may be shown.
-    pub why: String,
-    /// What that says of the machine.
-    pub fault: Option<Fault>,
-}
-
-/// Which entries failed, by what pg_restore said while it went on (pg_backup_archiver.c, `warn_or_exit_horribly`).
-fn failed_entries(stderr: &str) -> Vec<Failed> {
-    const FROM: &str = "pg_restore: from TOC entry ";
-    let (mut failed, mut entry, mut said) = (Vec::new(), None, String::new());
-    let mut close = |entry: Option<u32>, said: &mut String| {
-        if let Some(entry) = entry {
-            failed.push(Failed { entry, why: clean(said), fault: complaint(said) });
-        }
-        said.clear();
-    };
-    for line in stderr.lines() {
-        if let Some(number) = line.strip_prefix(FROM).and_then(|rest| rest.split(';').next()?.parse().ok()) {
-            close(entry, &mut said);
-            entry = Some(number);
-        }
-        said.push_str(line);
-        said.push('\n');
-    }
-    close(entry, &mut said);
-    failed
-}
-
 /// What a PostgreSQL tool complained about, without what may carry row values: DETAIL, HINT, CONTEXT and the statement are left out, and
-/// so is the text of every server error that is not known to name objects only.
+/// so is the text of every server error that is not known to name objects only. Of archive entries that neither carry nor check rows it is shown.
 pub fn clean(stderr: &str) -> String {
     const CLEAN: &[&str] = &[
         "permission denied for ",
+        "permission denied to ",
+        "must be able to SET ROLE ",
+        "must be member of role ",
         "must be owner of ",
         "must be superuser",
         "canceling statement due to ",
@@ -484,7 +494,12 @@ pub fn clean(stderr: &str) -> String {
         "snapshot \"",
     ];
     let (mut kept, mut server_spoke): (Vec<String>, bool) = (Vec::new(), false);
+    // Several processes of one pg_restore may talk at once: one entry about rows is enough to withhold what is said from there on.
+    let mut about_rows = None;
     for line in stderr.lines() {
+        if let Some(listed) = line.strip_prefix(FROM) {
+            about_rows = Some(about_rows.unwrap_or(false) || is_about_rows(listed));
+        }
         let Some((tool, rest)) = line.split_once(": ") else { continue };
         if !(tool.starts_with("pg_") || tool == "initdb" || tool == "postgres")
             || rest.starts_with("detail:")
@@ -492,6 +507,7 @@ pub fn clean(stderr: &str) -> String {
             || rest.starts_with("warning:")
             || rest.starts_with("from TOC entry")
             || rest.starts_with("while ")
+            || (tool == "pg_restore" && !rest.starts_with("error: "))
             || rest.ends_with("not removed at user's request")
         {
             continue;
@@ -501,6 +517,7 @@ pub fn clean(stderr: &str) -> String {
             // A server's log may hold statements, and these hold values.
             None if tool == "postgres" => continue,
             Some((before, message)) if CLEAN.iter().any(|start| message.starts_with(start)) => format!("{before}{message}"),
+            Some((before, message)) if about_rows == Some(false) && !quotes_a_value(message) => format!("{before}{message}"),
             Some((before, _)) => format!("{before}(the server's message is withheld: it may hold row values; see the server's log)"),
             // A value may have lines of its own, and these may look like the tool's: after the server's text nothing is taken for the tool's own.
             None if server_spoke || rest.contains("uery was") || rest.contains("ommand was") => continue,
@@ -563,6 +580,19 @@ mod tests {
         );
         check(
             "pg_restore: error: could not execute query: ERROR:  invalid input syntax for type integer: \"1\npg_restore: error: x@example.org\"\n",
+            "could not execute query: (the server's message is withheld: it may hold row values; see the server's log)",
+        );
+        let table = "pg_restore: from TOC entry 215; 1259 16389 TABLE t o\n";
+        check(
+            &format!("{table}pg_restore: error: could not execute query: ERROR:  no schema has been selected to create in\n"),
+            "could not execute query: no schema has been selected to create in",
+        );
+        check(
+            &format!("{table}pg_restore: error: could not execute query: ERROR:  invalid input syntax for type integer: \"x@example.org\"\n"),
+            "could not execute query: (the server's message is withheld: it may hold row values; see the server's log)",
+        );
+        check(
+            &format!("pg_restore: from TOC entry 9; 1259 3 INDEX i o\n{table}pg_restore: error: could not execute query: ERROR:  x@example.org is no number\n"),
             "could not execute query: (the server's message is withheld: it may hold row values; see the server's log)",
         );
         check("pg_dump: error: schema with OID 1 does not exist\n", "schema with OID 1 does not exist");

@@ -73,6 +73,11 @@ pub(super) fn give(job: &Job<'_>, of_objects: Vec<String>, restored: &mut Restor
                 restored.warnings.push(format!("{object} was not given its security label of the provider \"{provider}\": {}", error.chain()));
                 restored.unlabelled.push(label);
             }
+            // What it labels is somebody else's, or was left out.
+            Some(label) if job.lenient && ServerError::of(&error).is_some() => {
+                let why = ServerError::of(&error).map(ToString::to_string).unwrap_or_default();
+                job.left.tell(format!("the security label of {}", printable(&label.object)), why);
+            }
             _ => return Err(error.context("cannot give a security label")),
         }
     }

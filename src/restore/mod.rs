@@ -4,15 +4,19 @@
 
 pub mod extensions;
 pub mod labels;
+mod leaving;
 mod loading;
 mod objects;
 mod order;
 mod place;
 mod queue;
+mod roles;
 mod tables;
+mod undo;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
+use crate::globals::Globals;
 use crate::manifest::{LargeObjects, Manifest, Mover, Property, Table};
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
@@ -57,6 +61,12 @@ pub struct Request<'a> {
     pub no_owner: bool,
     /// Do not grant or revoke.
     pub no_privileges: bool,
+    /// Make the backup's roles that the server lacks first.
+    pub roles: bool,
+    /// Give roles that are made the passwords that they had.
+    pub role_passwords: bool,
+    /// Look, and say what would be done; change nothing.
+    pub dry_run: bool,
     /// Do not compare rows and digests.
     pub no_check: bool,
     /// Give a database that is made its settings when all is in it. Without, [`settle`] does so later.
@@ -78,10 +88,18 @@ pub struct Restored {
     pub bytes: u64,
     /// Large objects loaded.
     pub large_objects: u64,
+    /// Roles that were made.
+    pub roles: Vec<String>,
+    /// Those of them that may log in and lack the password that they had.
+    pub roles_without_password: Vec<String>,
+    /// What a dry run would do.
+    pub planned: Vec<String>,
     /// Properties of the database that it was not given; each is among the warnings as well.
     pub withheld: Vec<Withheld>,
     /// Security labels that were not given, for want of their provider; each is among the warnings as well.
     pub unlabelled: Vec<labels::Label>,
+    /// What was left out, since the role that restored may not make it: the first hundred; each is among the warnings as well.
+    pub left_out: Vec<NotRestored>,
     /// What the operator should know.
     pub warnings: Vec<String>,
 }
@@ -103,6 +121,9 @@ struct Job<'a> {
     passfile: Passfile,
     /// The target, for pg_restore, whose sessions read money as pg_dump wrote it.
     programs: Connection,
+    /// Goes on where a role that is no superuser is refused what others' objects need.
+    lenient: bool,
+    left: leaving::Left,
     stop: &'a Stop,
     observer: &'a dyn Observer,
 }
@@ -126,12 +147,49 @@ pub fn verified(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, obs
     let units = verify::units(backup, manifest)?.map_err(|why| verify::failure(&backup.id, &[why]))?;
     let chosen = tables::choose(manifest, request.tables)?;
     let mut restored = Restored::default();
-    let target = place::check(request, manifest, stop, &mut restored.warnings)?;
+    let globals = request.roles.then(|| Globals::read(backup)).transpose()?;
+    let mut target = place::check(request, &roles::beside(manifest, globals.as_ref()), stop, &mut restored.warnings)?;
+    let plan = globals.map(|globals| roles::plan(request, manifest, globals, &mut target.session, stop)).transpose()?;
+    if let Some(plan) = &plan {
+        restored.warnings.extend(plan.differences.iter().cloned());
+    }
+    if request.dry_run {
+        restored.planned = plan.map(|plan| plan.describe()).unwrap_or_default();
+        return Ok(restored);
+    }
+    // A database that is there was found empty; what was prepared in it, extensions or schemas, stays.
+    let before = (!request.create && !request.clean && request.tables.is_empty()).then(|| undo::Before::look(&mut target.session)).transpose()?;
+    let made = plan.map(|plan| roles::make(request, manifest, &plan, &mut target.session, &mut restored)).transpose()?;
+    let result = checked(request, manifest, target, (&units, &chosen), stop, observer, restored);
+    let result = match &before {
+        Some(before) => result.map_err(|error| undo::take_away(request.to, before, error)),
+        None => result,
+    };
+    match made {
+        Some(made) => made.end(result),
+        None => result,
+    }
+}
+
+/// Restores, where everything was found right.
+fn checked(
+    request: &Request<'_>,
+    manifest: &Manifest,
+    target: place::Target,
+    (units, chosen): (&[Unit], &[usize]),
+    stop: &Stop,
+    observer: &dyn Observer,
+    mut restored: Restored,
+) -> Result<Restored> {
     let mut job = Job::begin(request, manifest, &target, stop, observer)?;
     if request.tables.is_empty() {
-        let properties = place::make_room(&job, target, &mut restored)?;
+        let mut properties = place::make_room(&job, target, &mut restored)?;
+        if properties.is_empty() {
+            properties = roles::settings(manifest, &restored.roles);
+        }
         restored.warnings.extend(job.read_money()?);
-        job.everything(&units, &mut restored)?;
+        job.everything(units, &mut restored)?;
+        job.tell_left(&mut restored)?;
         if request.settings {
             place::settle(request, stop, &properties, &mut restored)?;
         }
@@ -142,7 +200,7 @@ pub fn verified(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, obs
             restored.warnings.push(format!("table {} is empty in the backup; {what}", empty.join(", ")));
         }
         restored.warnings.extend(job.read_money()?);
-        tables::restore(&job, target.session, &chosen, &units, &mut restored)?;
+        tables::restore(&job, target.session, chosen, units, &mut restored)?;
     }
     Ok(restored)
 }
@@ -193,7 +251,9 @@ impl<'a> Job<'a> {
         let passfile = Passfile::create(request.scratch, request.to)?;
         // The session may be with another database of the same server.
         let programs = target.session.for_programs().at(&request.to.database);
-        Ok(Job { request, manifest, tools, passfile, programs, stop, observer })
+        // A superuser may do everything: what it is refused is a fault of the backup or of the server.
+        let lenient = request.tables.is_empty() && target.session.parameter("is_superuser") != Some("on");
+        Ok(Job { request, manifest, tools, passfile, programs, lenient, left: leaving::Left::default(), stop, observer })
     }
 }
 
@@ -251,6 +311,17 @@ impl Job<'_> {
         self.extensions_last()?;
         self.check_rest(&rows.moved_by_pg_dump, &mut restored.warnings)?;
         (restored.tables, restored.rows, restored.bytes, restored.large_objects) = (rows.tables, rows.rows, rows.bytes, objects.count);
+        Ok(())
+    }
+
+    /// Says what was left out.
+    fn tell_left(&self, restored: &mut Restored) -> Result<()> {
+        let (left, more) = self.left.finish(self)?;
+        restored.warnings.extend(left.iter().map(|left| format!("left out: {}: {}", left.entry, left.why)));
+        if more > 0 {
+            restored.warnings.push(format!("left out: {more} more"));
+        }
+        restored.left_out = left;
         Ok(())
     }
 
@@ -387,16 +458,20 @@ impl Job<'_> {
     /// Runs pg_restore to its end. While it works nothing moves that we could see (building an index takes its time), so the stall limit
     /// does not count here; the limit on the whole does, and the server's lock timeout.
     fn apply(&self, tool: Tool) -> Result<()> {
+        if self.lenient {
+            return self.left.judge(self, tool.run_on(self.stop)?);
+        }
         tool.start(std::process::Stdio::null(), self.stop)?.finish_watching(|| self.stop.moved())
     }
 
-    /// pg_restore into the target. The first error ends it: a restore that went on after one is no restore.
+    /// pg_restore into the target. The first error ends it, but where [`leaving`] decides what can be done without.
     fn pg_restore(&self) -> Tool {
         self.pg_restore_into(&self.programs)
     }
 
     fn pg_restore_into(&self, to: &Connection) -> Tool {
-        self.pg_restore_going_on(to).arg("--exit-on-error")
+        let tool = self.pg_restore_going_on(to);
+        if self.lenient { tool } else { tool.arg("--exit-on-error").telling() }
     }
 
     fn pg_restore_going_on(&self, to: &Connection) -> Tool {

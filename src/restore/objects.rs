@@ -6,6 +6,8 @@ use super::loading::connect;
 use super::{Job, labels};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::LargeObjects;
+use crate::postgres::server_error::ServerError;
+use crate::postgres::session::Session;
 use crate::script::objects::ObjectReader;
 use crate::script::reader::section;
 use crate::script::section::LARGE_OBJECTS;
@@ -39,6 +41,14 @@ pub fn load(job: &Job<'_>, script: &File) -> Result<(LargeObjects, Vec<String>)>
                 labels.push(String::from_utf8_lossy(statement).into_owned());
                 return Ok(());
             }
+            if job.lenient && is_about_object(statement) && wanted(job, statement) {
+                session.execute(&batch).map_err(|error| error.context("cannot load the large objects"))?;
+                batch.clear();
+                // Within a transaction a refusal would take the objects along.
+                if !session.in_transaction() {
+                    return alone(job, &mut session, statement);
+                }
+            }
             if wanted(job, statement) {
                 // Statements in another encoding than UTF-8 hold names only, and those of roles; bytes that are no text are refused.
                 batch.push_str(std::str::from_utf8(statement).map_err(|_| {
@@ -58,6 +68,21 @@ pub fn load(job: &Job<'_>, script: &File) -> Result<(LargeObjects, Vec<String>)>
     }
     let found = reader.finish().map_err(|_| damaged())?;
     Ok((LargeObjects { count: found.count, bytes: found.bytes, digest: found.hex() }, labels))
+}
+
+/// Whether a statement gives an object to somebody, or says something of it, and makes or fills none.
+fn is_about_object(statement: &[u8]) -> bool {
+    ["ALTER LARGE OBJECT ", "GRANT ", "REVOKE ", "COMMENT ON "].iter().any(|words| statement.starts_with(words.as_bytes()))
+}
+
+/// Carries it out. What the server refuses is left out, and told.
+fn alone(job: &Job<'_>, session: &mut Session, statement: &[u8]) -> Result<()> {
+    let Err(error) = session.query_bytes(statement) else { return Ok(()) };
+    let Some(refusal) = ServerError::of(&error) else { return Err(error) };
+    let said = String::from_utf8_lossy(statement);
+    let said = if said.starts_with("COMMENT ") { said.split(" IS ").next().unwrap_or_default() } else { said.trim_end_matches(';') };
+    job.left.tell(said.escape_debug().take(300).collect(), refusal.to_string());
+    Ok(())
 }
 
 fn wanted(job: &Job<'_>, statement: &[u8]) -> bool {

@@ -66,7 +66,7 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
     }
     if !missing.is_empty() {
         return Err(Error::new(Kind::Unreachable, format!("the server lacks what the backup needs: {}", missing.join(", "))).hinted(
-            "roles and tablespaces are in globals.sql.gz (RESTORE.md shows how), extensions come from packages, and their libraries are preloaded by a setting of the server; --no-owner --no-privileges does without roles",
+            "--roles makes the roles; they and tablespaces are in globals.sql.gz (RESTORE.md shows how), extensions come from packages, and their libraries are preloaded by a setting of the server; --no-owner --no-privileges does without roles",
         ));
     }
     if request.clean && name == &manifest.database.name && !request.yes {

@@ -21,7 +21,7 @@ const ROOMS: &[&[&str]] = &[
     &["proof", "prune"],
     &["drill"],
     &["restore"],
-    &["verify", "compare"],
+    &["verify", "compare", "globals"],
     &["dump", "preflight"],
     // What was typed, in the engine's own types: connections, schedules, policies.
     &["config"],
@@ -46,6 +46,7 @@ const PURE: &[&str] = &[
     "src/exception.rs",
     "src/extensions.rs",
     "src/finding.rs",
+    "src/globals/words.rs",
     "src/log.rs",
     "src/manifest.rs",
     "src/metrics.rs",
