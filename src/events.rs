@@ -25,6 +25,8 @@ pub enum Event<'a> {
     Table,
     /// Something that the operator should know.
     Warning(&'a str),
+    /// Something that will not be done, told before anything is written.
+    Beforehand(&'a str),
 }
 
 /// Listens to a job. Called from several threads.

@@ -226,6 +226,7 @@ mod tests {
             large_objects: Default::default(),
             files: Vec::new(),
             warnings: Vec::new(),
+            partitioned: Vec::new(),
             not_included: Vec::new(),
             money: None,
         }

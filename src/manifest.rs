@@ -42,6 +42,9 @@ pub struct Manifest {
     pub script: Script,
     /// Every table whose rows the backup holds.
     pub tables: Vec<Table>,
+    /// The partitioned tables: they hold no rows, their partitions do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitioned: Vec<Partitioned>,
     /// What is no part of the tables' rows as they are restored, and is compared by a drill all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub witnessed: Vec<Witnessed>,
@@ -293,6 +296,26 @@ pub struct Table {
 }
 
 impl Table {
+    /// `schema.name` for messages, unquoted.
+    pub fn label(&self) -> String {
+        format!("{}.{}", self.schema, self.name)
+    }
+}
+
+/// A partitioned table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Partitioned {
+    /// Its schema.
+    pub schema: String,
+    /// Its name.
+    pub name: String,
+    /// What belongs to it, as [`Table::objects`] has it.
+    pub objects: Vec<(u32, u32)>,
+    /// Its partitions and theirs, as pairs of schema and name: `tables` or `partitioned` has them.
+    pub partitions: Vec<(String, String)>,
+}
+
+impl Partitioned {
     /// `schema.name` for messages, unquoted.
     pub fn label(&self) -> String {
         format!("{}.{}", self.schema, self.name)

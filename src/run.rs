@@ -138,6 +138,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         large_objects: dumped.large_objects,
         files: dumped.files,
         warnings: dumped.warnings,
+        partitioned: dumped.partitioned,
         not_included: dumped.not_included,
         money: Some(dumped.money),
     };

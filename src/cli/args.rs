@@ -219,6 +219,9 @@ pub struct Restore {
     /// Only this table, as NAME or SCHEMA.NAME; may be given several times
     #[arg(long = "table", short, value_name = "TABLE", value_parser = NonEmptyStringValueParser::new())]
     pub tables: Vec<String>,
+    /// Put the one --table beside the living one, under this name, as NAME or SCHEMA.NAME
+    #[arg(long = "as", value_name = "NAME", requires = "tables", conflicts_with_all = ["create", "clean"], value_parser = NonEmptyStringValueParser::new())]
+    pub beside: Option<String>,
     /// Create the database first
     #[arg(long)]
     pub create: bool,

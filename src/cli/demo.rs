@@ -297,6 +297,7 @@ impl Demo<'_> {
             scratch: self.server.folder(),
             jobs: settings.jobs,
             tables,
+            beside: None,
             create,
             clean: false,
             yes: false,

@@ -213,7 +213,7 @@ impl Observer for RunLog<'_> {
                 self.rows.fetch_add(*rows, Ordering::Relaxed);
             }
             // Warnings stand in the run's result as well, and are told with it.
-            Event::Total { .. } | Event::Table | Event::Warning(_) => {}
+            Event::Total { .. } | Event::Table | Event::Warning(_) | Event::Beforehand(_) => {}
         }
     }
 }

@@ -84,6 +84,15 @@ impl Progress {
         }
     }
 
+    fn beforehand(&self, what: &str) {
+        let line = format!("{}: {}", clean(&self.name), clean(what));
+        match &self.show {
+            Show::Nothing => {}
+            Show::Lines => complain(&line),
+            Show::Bar(bar) => bar.suspend(|| complain(&line)),
+        }
+    }
+
     fn total(&self, bytes: u64) {
         self.total.store(bytes, Ordering::Relaxed);
         self.began();
@@ -133,6 +142,7 @@ impl Observer for Progress {
             Event::Moved { bytes, .. } => self.moved(*bytes),
             // The commands print warnings with their results, where they are not lost under a bar.
             Event::Table | Event::Warning(_) => {}
+            Event::Beforehand(what) => self.beforehand(what),
         }
     }
 }

@@ -78,6 +78,7 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
         scratch: &config.common.scratch_dir,
         jobs: settings.jobs,
         tables: &arguments.tables,
+        beside: arguments.beside.as_deref(),
         create: arguments.create,
         clean: arguments.clean,
         yes: arguments.yes,

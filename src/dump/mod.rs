@@ -13,7 +13,7 @@ mod workers;
 use crate::error::{Error, Kind, Result};
 use crate::events::Observer;
 use crate::exception::Exception;
-use crate::manifest::{Database, File, LargeObjects, Money, Mover, Script, Server, Table, Witnessed};
+use crate::manifest::{Database, File, LargeObjects, Money, Mover, Partitioned, Script, Server, Table, Witnessed};
 use crate::postgres::catalogue;
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
@@ -69,6 +69,8 @@ pub struct Dumped {
     pub warnings: Vec<String>,
     /// What a restore will not bring back.
     pub not_included: Vec<Exception>,
+    /// The partitioned tables.
+    pub partitioned: Vec<Partitioned>,
     /// How amounts of money are written.
     pub money: Money,
 }
@@ -78,7 +80,7 @@ type Shared = Mutex<ScriptWriter<NewFile, NewFile>>;
 
 /// Dumps the database into the staging folder.
 pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
-    let Begun { mut snapshot, job, facts, globals, inventory, not_included, money, mut warnings } = begin(request, staging, stop, observer)?;
+    let Begun { mut snapshot, job, facts, globals, inventory, not_included, partitioned, money, mut warnings } = begin(request, staging, stop, observer)?;
     complete::check(&job, &mut snapshot, &mut warnings)?;
 
     let name = names::script_file(&facts.database.name);
@@ -153,6 +155,7 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
         files: [script, File { name: names::SCHEMA.to_owned(), bytes, sha256 }, globals, index].into_iter().chain(inventory).collect(),
         warnings,
         not_included,
+        partitioned,
         money,
     })
 }
@@ -165,6 +168,7 @@ struct Begun<'a> {
     globals: File,
     inventory: Option<File>,
     not_included: Vec<Exception>,
+    partitioned: Vec<Partitioned>,
     money: Money,
     warnings: Vec<String>,
 }
@@ -188,6 +192,7 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
         let job = Job { request, staging, stop, observer, tools, passfile, programs, encoding };
         let mut facts = snapshot.facts.clone();
         let (not_included, money) = (announced::not_included(&mut snapshot.session, &facts)?, announced::money(&mut snapshot, archive)?);
+        let partitioned = catalogue::partitioned(&mut snapshot.session)?;
         facts.server.pg_dump.clone_from(&job.tools.version);
         // The schema, the roles and the inventory, side by side.
         let last = attempt == ATTEMPTS;
@@ -234,7 +239,7 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
                 continue;
             }
         };
-        return Ok(Begun { snapshot, job, facts, globals, inventory, not_included, money, warnings });
+        return Ok(Begun { snapshot, job, facts, globals, inventory, not_included, partitioned, money, warnings });
     }
     unreachable!("the last attempt needs no inventory")
 }

@@ -3,7 +3,7 @@
 //! Invariant: every query runs with an empty search_path, which each session has from its first statement on, so that objects of the database cannot get in between.
 
 use crate::error::{Error, Kind, Result};
-use crate::manifest::{Database, Extension, Manifest, Server, Witnessed};
+use crate::manifest::{Database, Extension, Manifest, Partitioned, Server, Witnessed};
 use crate::postgres::connection::Connection;
 use crate::postgres::preload;
 use crate::postgres::properties;
@@ -306,6 +306,27 @@ pub fn plain_tables(session: &mut Session, standby: bool) -> Result<Vec<Table>> 
             plannable: cell(&row, 8)? == "t",
             columns,
             objects: serde_json::from_str(cell(&row, 7)?).map_err(|_| Error::new(Kind::Failed, "the list of what belongs to a table cannot be read"))?,
+        });
+    }
+    Ok(tables)
+}
+
+/// The partitioned tables, with what belongs to them and the names of all their partitions.
+pub fn partitioned(session: &mut Session) -> Result<Vec<Partitioned>> {
+    let query = format!(
+        "SELECT n.nspname, c.relname, {OBJECTS}, (SELECT coalesce(pg_catalog.json_agg(pg_catalog.json_build_array(m.nspname, p.relname) ORDER BY m.nspname, p.relname), '[]')::text
+            FROM pg_catalog.pg_partition_tree(c.oid) t JOIN pg_catalog.pg_class p ON p.oid = t.relid JOIN pg_catalog.pg_namespace m ON m.oid = p.relnamespace
+            WHERE t.level > 0)
+         FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'p' AND {OURS} ORDER BY 1, 2"
+    );
+    let unread = |_| Error::new(Kind::Failed, "the list of what belongs to a partitioned table cannot be read");
+    let mut tables = Vec::new();
+    for row in session.query(&query)?.rows {
+        tables.push(Partitioned {
+            schema: cell(&row, 0)?.to_owned(),
+            name: cell(&row, 1)?.to_owned(),
+            objects: serde_json::from_str(cell(&row, 2)?).map_err(unread)?,
+            partitions: serde_json::from_str(cell(&row, 3)?).map_err(unread)?,
         });
     }
     Ok(tables)

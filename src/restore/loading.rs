@@ -3,9 +3,9 @@
 //! It owns sending and the digests of what was sent; who sends what, `queue` decides.
 //! Invariant: what counts is what the server acknowledged: its row count of each COPY, and the digest of the very bytes that it took.
 
+use super::Job;
 use super::order::{Build, Key};
 use super::queue::{Queue, Task};
-use super::{Job, in_units};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
 use crate::manifest::{Mover, Table};
@@ -17,6 +17,7 @@ use crate::script::digest::{Digest, RowStream};
 use crate::script::reader::UnitReader;
 use crate::script::unit::Unit;
 use crate::verify;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::sync::{Mutex, MutexGuard, mpsc};
 
@@ -35,12 +36,24 @@ pub struct Loaded {
     pub keys: Vec<Key>,
 }
 
+/// What to load.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    /// The tables, by their places in the manifest.
+    pub tables: &'a BTreeSet<usize>,
+    /// Their units.
+    pub units: &'a [Unit],
+}
+
 /// Loads all units, and meanwhile builds indexes of tables that are loaded, and checks foreign keys of tables that have their indexes. `serial`: the
 /// target, for sessions in which an index is built by one process.
-pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, keys: Vec<Key>, serial: Option<&Connection>) -> Result<Loaded> {
-    let tables = &job.manifest.tables;
+pub fn load(job: &Job<'_>, script: &File, what: Rows<'_>, builds: Vec<Build>, keys: Vec<Key>, serial: Option<&Connection>) -> Result<Loaded> {
+    let (tables, units) = (&job.manifest.tables, what.units);
     let queue = Queue::new(units, builds, keys, job.request.jobs);
-    job.observer.event(&Event::Total { bytes: units.iter().map(|unit| unit.bytes).sum(), tables: in_units(job.manifest).len() as u64 });
+    job.observer.event(&Event::Total {
+        bytes: units.iter().map(|unit| unit.bytes).sum(),
+        tables: what.tables.iter().filter(|table| tables[**table].moved_by == Mover::Units).count() as u64,
+    });
     let found: Vec<Mutex<Digest>> = tables.iter().map(|_| Mutex::default()).collect();
     let work = || -> Result<()> {
         let (mut session, mut reader) = (None, UnitReader::default());
@@ -86,7 +99,7 @@ pub fn load(job: &Job<'_>, script: &File, units: &[Unit], builds: Vec<Build>, ke
     crate::stop::first_cause(results)?;
     job.stop.check()?;
     let (mut loaded, mut wrong) = (Loaded { keys: queue.left(), ..Loaded::default() }, Vec::new());
-    for (index, (table, digest)) in tables.iter().zip(found).enumerate() {
+    for (index, (table, digest)) in tables.iter().zip(found).enumerate().filter(|(index, _)| what.tables.contains(index)) {
         if table.moved_by == Mover::PgDump {
             loaded.moved_by_pg_dump.push(index);
             continue;
@@ -134,11 +147,12 @@ pub fn difference(table: &Table, found: &Digest) -> Option<String> {
 }
 
 /// A session for loading. Nothing is lost by `synchronous_commit = off`: the commits of pg_restore that follow flush all that came before
-/// (manual, 30.4), and a restore that a crash interrupts has to be begun anew anyway.
+/// (manual, 30.4), and a restore that a crash interrupts has to be begun anew anyway. Single tables may have nothing that follows.
 pub fn connect(job: &Job<'_>) -> Result<Session> {
     let mut session = Session::connect(job.request.to, job.stop)?;
     catalogue::monetary(&mut session, job.manifest)?;
-    session.execute(&format!("SET lock_timeout = {}; SET synchronous_commit = off", job.request.lock_wait.as_millis()))?;
+    let commits = if job.request.tables.is_empty() { "off" } else { "on" };
+    session.execute(&format!("SET lock_timeout = {}; SET synchronous_commit = {commits}", job.request.lock_wait.as_millis()))?;
     Ok(session)
 }
 

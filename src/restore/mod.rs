@@ -2,6 +2,8 @@
 //! It owns the order of things and every check before the first write; it leaves the schema to pg_restore. No psql, so no meta-commands.
 //! Invariant: nothing is written before the backup's hashes, the server's version, roles, tablespaces and extensions were found right.
 
+mod belongings;
+mod beside;
 pub mod extensions;
 pub mod labels;
 mod leaving;
@@ -10,6 +12,8 @@ mod objects;
 mod order;
 mod place;
 mod queue;
+mod rehearsal;
+mod renaming;
 mod roles;
 mod tables;
 mod undo;
@@ -17,7 +21,7 @@ mod undo;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
 use crate::globals::Globals;
-use crate::manifest::{LargeObjects, Manifest, Mover, Property, Table};
+use crate::manifest::{LargeObjects, Manifest, Property, Table};
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
 use crate::postgres::contents::Entry;
@@ -51,6 +55,8 @@ pub struct Request<'a> {
     pub jobs: usize,
     /// Only these tables, as `name` or `schema.name`; none: everything.
     pub tables: &'a [String],
+    /// Put the one table beside the living one, under this name: `NAME` or `SCHEMA.NAME`.
+    pub beside: Option<&'a str>,
     /// Create the database first.
     pub create: bool,
     /// Drop what is there first: the database, or with `tables` the rows of these.
@@ -145,7 +151,7 @@ pub fn verified(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, obs
     let backup = verified.backup();
     let manifest = backup.understood()?;
     let units = verify::units(backup, manifest)?.map_err(|why| verify::failure(&backup.id, &[why]))?;
-    let chosen = tables::choose(manifest, request.tables)?;
+    let chosen = tables::choose(request, manifest, stop)?;
     let mut restored = Restored::default();
     let globals = request.roles.then(|| Globals::read(backup)).transpose()?;
     let mut target = place::check(request, &roles::beside(manifest, globals.as_ref()), stop, &mut restored.warnings)?;
@@ -176,7 +182,7 @@ fn checked(
     request: &Request<'_>,
     manifest: &Manifest,
     target: place::Target,
-    (units, chosen): (&[Unit], &[usize]),
+    (units, chosen): (&[Unit], &tables::Chosen),
     stop: &Stop,
     observer: &dyn Observer,
     mut restored: Restored,
@@ -194,13 +200,20 @@ fn checked(
             place::settle(request, stop, &properties, &mut restored)?;
         }
     } else {
-        let empty: Vec<String> = chosen.iter().map(|index| &manifest.tables[*index]).filter(|table| table.rows == 0).map(Table::label).collect();
+        let empty: Vec<String> = chosen.tables.iter().map(|index| &manifest.tables[*index]).filter(|table| table.rows == 0).map(Table::label).collect();
         if !empty.is_empty() && manifest.database.extensions.iter().any(|extension| extension.name == "timescaledb") {
             let what = "if it is a hypertable, its rows are in its chunks, which --table does not bring back: restore the whole database beside this one";
             restored.warnings.push(format!("table {} is empty in the backup; {what}", empty.join(", ")));
         }
         restored.warnings.extend(job.read_money()?);
-        tables::restore(&job, target.session, chosen, units, &mut restored)?;
+        match (request.beside, chosen.tables.as_slice(), chosen.parents.as_slice()) {
+            (None, ..) => tables::restore(&job, target.session, chosen, units, &mut restored)?,
+            (Some(name), [table], []) => beside::restore(&job, *table, name, units, &mut restored)?,
+            _ => {
+                return Err(Error::usage("--as puts one table beside the living one, and a partitioned table is several")
+                    .hinted("name one table, or one partition, with --table"));
+            }
+        }
     }
     Ok(restored)
 }
@@ -290,10 +303,11 @@ impl Job<'_> {
         self.observer.event(&Event::Step("rows"));
         let script = open_file(&request.backup.path.join(&manifest.script.file))?;
         let (builds, keys) = order.as_ref().map(|order| (order.builds.clone(), order.early_keys.clone())).unwrap_or_default();
+        let all: BTreeSet<usize> = (0..manifest.tables.len()).collect();
         let serial = if builds.is_empty() { None } else { self.serial()? };
         let (objects, rows) = std::thread::scope(|scope| {
             let objects = scope.spawn(|| self.together(objects::load(self, &script)));
-            let rows = self.together(loading::load(self, &script, units, builds, keys, serial.as_ref()));
+            let rows = self.together(loading::load(self, &script, loading::Rows { tables: &all, units }, builds, keys, serial.as_ref()));
             (objects.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the restore panicked: this is a bug in kluis"))), rows)
         });
         let ((objects, labels), rows): ((LargeObjects, Vec<String>), loading::Loaded) = crate::dump::first_failure(objects, rows)?;
@@ -384,9 +398,7 @@ impl Job<'_> {
 
     /// The archive's table of contents, as pg_restore lists it with these options.
     fn listing(&self, options: &[&str]) -> Result<Vec<Entry>> {
-        let tool = Tool::new(self.tools.program("pg_restore")).arg("--list").args(options).arg(self.archive());
-        let listing = tool.output(1 << 30, self.stop)?;
-        contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))
+        listing(&self.tools, &self.request.backup.path, options, self.stop)
     }
 
     /// Everything behind the rows but the indexes that were built while other tables loaded, and the keys that were checked then. `left`: those of the
@@ -478,8 +490,13 @@ impl Job<'_> {
         let database = &to.database;
         // The name may look like a connection string: as a keyword's quoted value it is only a name.
         let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
-        let mut tool = Tool::new(self.tools.program("pg_restore")).connected(to, &self.passfile);
-        tool = tool.arg("--no-password").arg(format!("--dbname=dbname='{quoted}'"));
+        let tool = self.pg_restore_to_text().connected(to, &self.passfile);
+        tool.arg("--no-password").arg(format!("--dbname=dbname='{quoted}'"))
+    }
+
+    /// pg_restore with owners and rights as they were asked for, and no database yet.
+    fn pg_restore_to_text(&self) -> Tool {
+        let mut tool = Tool::new(self.tools.program("pg_restore"));
         if self.request.no_owner {
             tool = tool.arg("--no-owner");
         }
@@ -491,12 +508,6 @@ impl Job<'_> {
             tool = tool.arg("--no-security-labels");
         }
         tool
-    }
-
-    /// The archive's entries, less those that `keep` refuses, as a list for pg_restore.
-    fn list(&self, name: &str, keep: impl Fn(&Entry) -> bool) -> Result<List> {
-        let kept: Vec<u32> = self.listing(&[])?.iter().filter(|entry| keep(entry)).map(|entry| entry.id).collect();
-        self.list_file(name, &kept)
     }
 
     /// A list of entries, as a file for pg_restore, which looks at their numbers only. The file goes with the value.
@@ -520,7 +531,9 @@ impl Drop for List {
     }
 }
 
-/// The places in the manifest of tables whose rows Kluis moved.
-fn in_units(manifest: &Manifest) -> BTreeSet<usize> {
-    (0..manifest.tables.len()).filter(|index| manifest.tables[*index].moved_by == Mover::Units).collect()
+/// The table of contents of a backup's archive, as pg_restore lists it with these options.
+fn listing(tools: &Tools, backup: &Path, options: &[&str], stop: &Stop) -> Result<Vec<Entry>> {
+    let tool = Tool::new(tools.program("pg_restore")).arg("--list").args(options).arg(backup.join(names::SCHEMA));
+    let listing = tool.output(1 << 30, stop)?;
+    contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))
 }

@@ -109,7 +109,7 @@ impl Observer for Told<'_> {
             Event::Table => {
                 self.tables.fetch_add(1, Ordering::Relaxed);
             }
-            Event::Warning(_) => {}
+            Event::Warning(_) | Event::Beforehand(_) => {}
         }
     }
 }

@@ -36,5 +36,6 @@ mod snapshot;
 mod standby;
 mod status;
 mod support;
+mod tables;
 mod takeover;
 mod throwaway;

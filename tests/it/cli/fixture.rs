@@ -62,6 +62,7 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
         large_objects: LargeObjects { count: 0, bytes: 0, digest: "0".repeat(32) },
         files: ["shop.sql.gz", names::SCHEMA, names::GLOBALS, names::UNITS].map(file).to_vec(),
         warnings: option("warning").map(str::to_owned).into_iter().collect(),
+        partitioned: Vec::new(),
         not_included: Vec::new(),
         money: None,
     };
