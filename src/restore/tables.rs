@@ -4,7 +4,7 @@
 
 use super::belongings::{Belongings, belongings};
 use super::loading::{self, Rows};
-use super::rehearsal::{Found, rehearse};
+use super::rehearsal::{Found, rehearse, statements};
 use super::{Job, Request, Restored};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
@@ -12,6 +12,7 @@ use crate::manifest::{Manifest, Mover, Table};
 use crate::postgres::catalogue::cell;
 use crate::postgres::contents::Entry;
 use crate::postgres::quote::{quote_ident, quote_literal, quote_qualified};
+use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
 use crate::repository::files::open_file;
 use crate::script::reader::UnitReader;
@@ -291,15 +292,33 @@ fn fill(job: &Job<'_>, plan: &Plan, missing: &BTreeSet<usize>, present: &[usize]
     plan.apply(job, "own", &plan.own, &["--section=post-data", &jobs])?;
     plan.apply(job, "late", &plan.late, &["--section=pre-data"])?;
     replace(job, present, units, &script, restored)?;
-    if plan.keys.is_empty() {
+    add_keys(job, plan, restored)
+}
+
+/// Adds the foreign keys, each by itself: a row that refers to nothing is no reason to be without the table.
+fn add_keys(job: &Job<'_>, plan: &Plan, restored: &mut Restored) -> Result<()> {
+    let (statements, mut refused) = (statements(job, &plan.keys)?, BTreeSet::new());
+    if statements.is_empty() {
         return Ok(());
     }
-    // A row that refers to nothing is no reason to be without the table.
-    let list = job.list_file("keys", &plan.keys)?;
-    let failed = job.pg_restore_going_on(&job.programs).arg("--section=post-data").arg("--use-list").arg(&list.0).arg(job.archive()).run_on(job.stop)?;
-    for failed in failed {
-        let name = plan.names.get(&failed.entry).map_or_else(String::new, |name| name.escape_debug().to_string());
-        restored.warnings.push(format!("'{name}' was not brought back, as the rows do not allow it: {}", failed.why));
+    let mut session = loading::connect(job)?;
+    session.execute(&format!("SET client_encoding = '{}'", job.manifest.database.encoding))?;
+    for statement in statements {
+        let id = statement.entry.unwrap_or_default();
+        if refused.contains(&id) {
+            continue;
+        }
+        let Err(error) = session.query_bytes(&statement.text) else { continue };
+        let Some(refusal) = ServerError::of(&error).filter(|_| statement.entry.is_some()) else { return Err(error) };
+        if refusal.sqlstate.starts_with("57") {
+            return Err(error);
+        }
+        refused.insert(id);
+        let name = plan.names.get(&id).map_or_else(String::new, |name| name.escape_debug().to_string());
+        // The comment on a key that is not there goes without saying.
+        if !name.starts_with("COMMENT ") {
+            restored.warnings.push(format!("'{name}' was not brought back: {}", error.chain()));
+        }
     }
     Ok(())
 }
