@@ -73,7 +73,8 @@ pub fn restore(job: &Job<'_>, place: usize, name: &str, units: &[Unit], restored
     job.observer.event(&Event::Total { bytes: table.bytes, tables: 1 });
     let copy = Table { schema: new.0.clone(), name: new.1.clone(), ..table.clone() };
     let load = loading::Load { table: &copy, units: &units, freeze: false, until: None };
-    let (digest, _) = loading::send(job, &mut session, &mut UnitReader::default(), &script, load)?;
+    let sent = loading::send(job, &mut session, &mut UnitReader::default(), &script, load);
+    let (digest, _) = sent.map_err(|error| if error.hint().is_none() { error.hinted("nothing was changed") } else { error })?;
     if let Some(wrong) = loading::difference(table, &digest).filter(|_| !job.request.no_check) {
         return Err(verify::failure(&job.request.backup.id, &[wrong]));
     }

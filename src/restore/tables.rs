@@ -62,11 +62,13 @@ pub fn choose(request: &Request<'_>, manifest: &Manifest, stop: &Stop) -> Result
 
 /// Why a table whose rows pg_dump moved cannot come by itself.
 fn only_whole(manifest: &Manifest, table: &Table) -> Error {
-    let (hint, owner) = ("restore into a new database (--create) and copy the table from there", &table.condition);
-    let partitioned = manifest.partitioned.iter().any(|parent| parent.label() == table.label());
-    let why = match (partitioned, owner) {
-        (true, _) => "its rows may belong into other partitions on another server",
-        (false, _) => "it is an extension's, which makes it and tells which of its rows are data",
+    let hint = "restore into a new database (--create) and copy the table from there";
+    let why = if manifest.partitioned.iter().any(|parent| parent.label() == table.label()) {
+        "its rows may belong into other partitions on another server"
+    } else if table.objects.is_empty() {
+        "it is an extension's, which makes it and tells which of its rows are data"
+    } else {
+        "its rows were left to pg_dump, because of its name or of how many tables there are"
     };
     Error::new(Kind::Usage, format!("table '{}' can only be restored with the whole database: {why}", table.label())).hinted(hint)
 }
@@ -267,6 +269,7 @@ fn undo(job: &Job<'_>, made: &[Made], error: Error) -> Error {
         if names.is_empty() { Ok(()) } else { session.execute(&format!("DROP TABLE {}", names.join(", "))) }
     };
     match drop() {
+        Ok(()) if error.hint().is_none() => error.hinted("what was made for it was dropped again"),
         Ok(()) => error,
         Err(_) => {
             let names: Vec<&str> = made.iter().map(|made| made.name.as_str()).collect();

@@ -188,6 +188,7 @@ impl Field<'_> {
             scratch,
             jobs: 1,
             tables: &[],
+            beside: None,
             create: false,
             clean: false,
             yes: false,

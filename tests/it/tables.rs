@@ -226,15 +226,11 @@ fn what_is_no_table_of_its_own_is_refused_with_the_reason() {
     assert_eq!(bare.value("INSERT INTO two_restored DEFAULT VALUES RETURNING id IS NULL"), "t");
     restore(&repo, &bare, &["--table", "child", "--as", "child_restored"]).run().failed(2, &["the table inherits from another one"]);
     restore(&repo, &bare, &["--table", "kinds", "--as", "kinds_restored"]).run().failed(2, &["a partitioned table is several"]);
-    for words in [
-        &["--as", "x"][..],
-        &["--table", "one", "--as", "x", "--clean"],
-        &["--table", "one", "--table", "two", "--as", "x"],
-        &["--table", "two", "--as", "two"],
-        &["--table", "two", "--as", "no.x"],
-    ] {
+    for words in [&["--table", "one", "--table", "two", "--as", "x"][..], &["--table", "two", "--as", "two"], &["--table", "two", "--as", "no.x"]] {
         restore(&repo, &bare, words).run().failed(2, &[]);
     }
+    restore(&repo, &bare, &["--as", "x"]).run().failed_somehow(2, &["--table <TABLE>"]);
+    restore(&repo, &bare, &["--table", "one", "--as", "x", "--clean"]).run().failed_somehow(2, &["cannot be used with '--clean'"]);
     assert_eq!(bare.value("SELECT count(*) FROM pg_class WHERE relname LIKE '%x' AND relnamespace = 'public'::regnamespace"), "0");
 }
 
@@ -292,18 +288,23 @@ fn beside_the_living_one() {
 fn names_in_latin1_and_nobody_s_rights_where_that_is_asked() {
     let Some(cluster) = Cluster::of(15) else { return };
     let (owner, reader) = (cluster.role("owner"), cluster.role("reader"));
-    let (database, repo) = (cluster.database_with("latin", "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"), Repo::new());
-    database.sql(&format!("CREATE TABLE \"Größe\" (id serial PRIMARY KEY, \"é\" text DEFAULT 'ü'); INSERT INTO \"Größe\" (\"é\") VALUES ('ñ'), ('x'); COMMENT ON TABLE \"Größe\" IS 'wie groß'; ALTER TABLE \"Größe\" OWNER TO {owner}; GRANT SELECT ON \"Größe\" TO {reader}"));
+    let (database, repo) = (cluster.database_with("latin", "ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'"), Repo::new());
+    let utf8 = |sql: &str| format!("SET client_encoding = 'UTF8'; {sql}");
+    database.sql(&utf8(&format!("CREATE TABLE sizes (id serial PRIMARY KEY, \"Länge\" int CHECK (\"Länge\" > 0), \"é\" text DEFAULT 'ü'); INSERT INTO sizes (\"é\") VALUES ('ñ'), ('x'); COMMENT ON TABLE sizes IS 'wie groß'; ALTER TABLE sizes OWNER TO {owner}; GRANT SELECT ON sizes TO {reader}")));
+    database.sql(&utf8("CREATE TABLE \"Größe\" (id int)"));
     kluis(&["backup"]).of(&database).keeping(&repo).run().done();
     let before = text(&database);
-    restore(&repo, &database, &["--table", "Größe", "--as", "größer"]).run().done();
-    assert_eq!(database.value("SELECT string_agg(\"é\", '' ORDER BY id) || obj_description('größer'::regclass, 'pg_class') FROM größer"), "ñxwie groß");
-    database.sql("DROP TABLE größer; DROP TABLE \"Größe\"");
-    restore(&repo, &database, &["--table", "Größe"]).run().done();
+    restore(&repo, &database, &["--table", "Größe", "--clean", "--yes"])
+        .run()
+        .failed(2, &["can only be restored with the whole database: its rows were left to pg_dump"]);
+    restore(&repo, &database, &["--table", "sizes", "--as", "größer"]).run().done();
+    assert_eq!(database.value(&utf8("SELECT string_agg(\"é\", '' ORDER BY id) || obj_description('größer'::regclass, 'pg_class') FROM größer")), "ñxwie groß");
+    database.sql(&utf8("DROP TABLE größer; DROP TABLE sizes"));
+    restore(&repo, &database, &["--table", "sizes"]).run().done();
     assert_same(("before", &before), ("after", &text(&database)));
-    database.sql("DROP TABLE \"Größe\"");
-    restore(&repo, &database, &["--table", "Größe", "--no-owner", "--no-privileges"]).run().done();
-    assert_eq!(database.value("SELECT pg_get_userbyid(relowner) || (relacl IS NULL) FROM pg_class WHERE oid = '\"Größe\"'::regclass"), "postgrestrue");
+    database.sql(&utf8("DROP TABLE sizes"));
+    restore(&repo, &database, &["--table", "sizes", "--no-owner", "--no-privileges"]).run().done();
+    assert_eq!(database.value(&utf8("SELECT pg_get_userbyid(relowner) || (relacl IS NULL) FROM pg_class WHERE oid = 'sizes'::regclass")), "postgrestrue");
 }
 
 /// The block of SQL that begins with this comment, as it stands in a document.
