@@ -82,7 +82,7 @@ impl Judge<'_> {
             scratch: server.folder(),
             jobs: self.request.jobs,
             tables: &[],
-        beside: None,
+            beside: None,
             // Also where it is called `postgres`, which every server has from the beginning.
             create: true,
             clean: true,

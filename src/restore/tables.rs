@@ -9,7 +9,7 @@ use super::{Job, Request, Restored};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
 use crate::manifest::{Manifest, Mover, Table};
-use crate::postgres::catalogue::cell;
+use crate::postgres::catalogue::{self, cell};
 use crate::postgres::contents::Entry;
 use crate::postgres::quote::{quote_ident, quote_literal, quote_qualified};
 use crate::postgres::server_error::ServerError;
@@ -134,7 +134,7 @@ pub fn restore(job: &Job<'_>, mut session: Session, chosen: &Chosen, units: &[Un
                 return Err(Error::new(Kind::Usage, format!("{} is there already, and is no plain table", table.label()))
                     .hinted("rename it or drop it, or restore into another database; nothing was changed"));
             }
-            Some(_) if job.request.clean || session.query(&format!("SELECT FROM ONLY {name} LIMIT 1"))?.is_empty() => present.push(*index),
+            Some(_) if job.request.clean || catalogue::is_empty(&mut session, &table.schema, &table.name)? => present.push(*index),
             Some(_) => {
                 return Err(Error::new(Kind::Usage, format!("table {} exists and has rows", table.label()))
                     .hinted("restore it beside that one (--as NAME), or say --clean to replace its rows; nothing was changed"));
