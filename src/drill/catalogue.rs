@@ -17,6 +17,7 @@ use crate::postgres::session::Session;
 use crate::repository::files::{create_file, open_file};
 use crate::repository::list::Backup;
 use crate::repository::names;
+use crate::restore::labels::Label;
 use crate::script::gzip::stream;
 use crate::stop::Stop;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,8 +42,9 @@ pub struct Findings {
 /// How many differences are named.
 const NAMED: usize = 80;
 
-/// Reads the restored database's inventory, and compares the backup's with it. It waits in `folder`, which goes with the server.
-pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder: &Path, stop: &Stop) -> Result<Findings> {
+/// Reads the restored database's inventory, and compares the backup's with it. It waits in `folder`, which goes with the server. `unlabelled`: the security
+/// labels that the restore could not give for want of their provider.
+pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder: &Path, unlabelled: &[Label], stop: &Stop) -> Result<Findings> {
     if manifest.file(names::INVENTORY).is_none() {
         return Ok(Findings::default());
     }
@@ -60,7 +62,7 @@ pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder
     let mut theirs = out.into_inner().map_err(|error| failed(error.into_error()))?;
     theirs.rewind().map_err(failed)?;
     let ours = BufReader::new(stream(BufReader::new(open_file(&backup.path.join(names::INVENTORY))?)));
-    let mut judge = Judge::new(manifest);
+    let mut judge = Judge::new(manifest, unlabelled);
     let compared = compare(ours, BufReader::new(theirs), |difference| {
         stop.check()?;
         judge.difference(&difference);
@@ -81,12 +83,20 @@ struct Judge<'m> {
     other_version: BTreeSet<String>,
     /// How many of an extension's objects differ, and the first of them.
     changed: BTreeMap<String, (usize, String)>,
+    /// Providers that this machine lacks, with how many of their labels the archive holds: no more of them may be missing.
+    unlabelled: BTreeMap<String, usize>,
     more: usize,
 }
 
 impl<'m> Judge<'m> {
-    fn new(manifest: &'m Manifest) -> Self {
-        Judge { manifest, findings: Findings::default(), invalid: BTreeSet::new(), other_version: BTreeSet::new(), changed: BTreeMap::new(), more: 0 }
+    fn new(manifest: &'m Manifest, labels: &[Label]) -> Self {
+        let (mut findings, mut unlabelled) = (Findings::default(), BTreeMap::new());
+        for label in labels {
+            let object = format!("{}, of the provider \"{}\"", label.object, label.provider);
+            findings.exceptions.insert(Exception::new(Class::SecurityLabel, printable(&object)));
+            *unlabelled.entry(label.provider.clone()).or_default() += 1;
+        }
+        Judge { manifest, findings, unlabelled, invalid: BTreeSet::new(), other_version: BTreeSet::new(), changed: BTreeMap::new(), more: 0 }
     }
 
     fn findings(mut self) -> Findings {
@@ -189,6 +199,10 @@ impl<'m> Judge<'m> {
             ("pg_description" | "pg_depend", How::Missing(_)) if keys[0] == "pg_class" && self.invalid.contains(keys[1]) => {}
             ("triggers of foreign keys", How::Missing(_)) => {
                 self.except(Class::DisabledForeignKey, format!("foreign key {} of {}", keys[1], keys[0]));
+            }
+            // The restore told each by name, and named it as an exception.
+            ("pg_seclabel", How::Missing(_)) if self.unlabelled.get(keys[2]).is_some_and(|left| *left > 0) => {
+                self.unlabelled.entry(keys[2].to_owned()).and_modify(|left| *left -= 1);
             }
             ("pg_subscription", How::Missing(_)) if self.announced(Class::Unreadable, "subscription", keys[0]) => {}
             ("pg_subscription", How::Changed(changes)) => {

@@ -17,6 +17,7 @@ use crate::postgres::session::Session;
 use crate::postgres::throwaway::Throwaway;
 use crate::postgres::tools::{Places, Tools};
 use crate::repository::files::open_file;
+use crate::restore::labels::Label;
 use crate::restore::{self, NotRestored, Restored, Withheld};
 use crate::stop::Stop;
 use crate::verify::{self, Verified};
@@ -112,7 +113,7 @@ impl Judge<'_> {
             Err(error) => return reasons::verdict(error, !not_restored.is_empty()),
         };
         let restore_ms = began.elapsed().as_millis() as u64;
-        let compared = self.compare(&to, stock, &not_restored).and_then(|compared| {
+        let compared = self.compare(&to, stock, &not_restored, &restored.unlabelled).and_then(|compared| {
             observer.event(&Event::Step("values"));
             let aside = server.connection(aside(&to.database));
             values::check(manifest, &to, &aside, &compared.1.other_versions, stop).map(|values| (compared, values))
@@ -181,11 +182,17 @@ impl Judge<'_> {
     }
 
     /// Compares rows, and at the same time what the schema's witnesses say.
-    fn compare(&self, to: &Connection, stock: schema::Objects, not_restored: &[NotRestored]) -> Result<(Comparison, catalogue::Findings)> {
+    fn compare(
+        &self,
+        to: &Connection,
+        stock: schema::Objects,
+        not_restored: &[NotRestored],
+        unlabelled: &[Label],
+    ) -> Result<(Comparison, catalogue::Findings)> {
         self.observer.event(&Event::Step("compare"));
         let (schema, comparison) = std::thread::scope(|scope| {
             let schema = scope.spawn(|| {
-                let result = self.schema_differs(to, stock, not_restored);
+                let result = self.schema_differs(to, stock, not_restored, unlabelled);
                 if result.is_err() {
                     self.stop.trip(crate::stop::Reason::Sibling);
                 }
@@ -198,12 +205,12 @@ impl Judge<'_> {
     }
 
     /// What the schema's witnesses say of the restored database: PostgreSQL's own restore, and the inventory.
-    fn schema_differs(&self, to: &Connection, stock: schema::Objects, not_restored: &[NotRestored]) -> Result<catalogue::Findings> {
+    fn schema_differs(&self, to: &Connection, stock: schema::Objects, not_restored: &[NotRestored], unlabelled: &[Label]) -> Result<catalogue::Findings> {
         let (manifest, backup, folder) = (self.manifest, self.request.backup, self.server.folder());
         let ours = schema::dumped(manifest, self.tools, to, folder, self.stop)?;
         // What could not be brought back for want of rows alone was brought back by us, rows and all: there is nothing to compare it with.
         let left_out = not_restored.iter().map(|entry| entry.entry.trim_end().to_owned()).collect();
-        let mut findings = catalogue::check(backup, manifest, to, folder, self.stop)?;
+        let mut findings = catalogue::check(backup, manifest, to, folder, unlabelled, self.stop)?;
         let other = stock.without(&left_out).compare(&ours.without(&left_out), true, "PostgreSQL's own restore", "the restored database");
         if other.is_empty() {
             // Both restores agree, and neither has what the snapshot had.

@@ -2,10 +2,12 @@
 //! It owns labels of what a database holds; those of the database itself are in `properties`.
 //! Invariant: no provider has to be loaded: rows of pg_seclabel are planted as if one had been here.
 
+use super::{drill, proof};
 use crate::support::cluster::{Cluster, Database};
 use crate::support::kluis::kluis;
 use crate::support::repo::Repo;
 use crate::support::unique;
+use kluis::exception::{Class, Exception};
 
 /// A database with a label on each sort of thing.
 fn labelled(cluster: &Cluster) -> Database {
@@ -41,5 +43,17 @@ fn a_label_whose_provider_is_not_here_stops_no_restore() {
         let ended = kluis(&["restore", "latest", "--create", "--to", &new.url()]).keeping(&repo).into(&cluster).run().warned(&told);
         assert!(!ended.stderr.contains("secret"), "{ended:#?}");
         assert_eq!(new.value("SELECT count(*) FROM \"t IS\", pg_publication_tables, pg_largeobject_metadata"), "1");
+    }
+}
+
+#[test]
+fn a_label_whose_provider_is_not_here_is_an_exception() {
+    for cluster in [13, 18].into_iter().filter_map(Cluster::of) {
+        let (database, repo) = (labelled(&cluster), Repo::new());
+        kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+        let drilled = drill(&repo, &cluster).run();
+        let expected: Vec<Exception> =
+            LABELS.iter().map(|(object, provider)| Exception::new(Class::SecurityLabel, format!("{object}, of the provider \"{provider}\""))).collect();
+        assert!(proof(&repo.newest()).proven() && proof(&repo.newest()).exceptions == expected, "{drilled:#?} {:#?}", proof(&repo.newest()));
     }
 }
