@@ -1,6 +1,6 @@
 //! What turns a campaign: how much, which seed, how long; and the line that sums it up.
-//! It owns the variables `KLUIS_CAMPAIGN_SIZE`, `KLUIS_CAMPAIGN_SEED` and `KLUIS_CAMPAIGN_MINUTES`, which `scripts/campaign` sets; without them
-//! a campaign is the short slice that each test run does. Invariant: what a round does follows from the seed and the round's number alone.
+//! It owns the variables `KLUIS_CAMPAIGN_SIZE`, `…_SEED`, `…_MINUTES`, `…_FROM` and `…_MAJOR`, which `scripts/campaign` sets; without them a campaign
+//! is the short slice that each test run does. Invariant: what a round does follows from the seed and the round's number alone.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,6 +13,8 @@ pub struct Campaign {
     name: &'static str,
     /// How many rounds; what a round is, each campaign says.
     pub size: u64,
+    /// The only major that is tried, where the campaign goes over several.
+    pub major: Option<u64>,
     seed: u64,
     begun: Instant,
     limit: Option<Duration>,
@@ -32,10 +34,11 @@ impl Campaign {
         let campaign = Campaign {
             name,
             size: number("KLUIS_CAMPAIGN_SIZE").unwrap_or(short),
+            major: number("KLUIS_CAMPAIGN_MAJOR"),
             seed: number("KLUIS_CAMPAIGN_SEED").unwrap_or(clock),
             begun: Instant::now(),
             limit: number("KLUIS_CAMPAIGN_MINUTES").map(|minutes| Duration::from_secs(60 * minutes)),
-            next: AtomicU64::new(0),
+            next: AtomicU64::new(number("KLUIS_CAMPAIGN_FROM").unwrap_or(0)),
             counts: Mutex::default(),
         };
         campaign.say(&format!("{} rounds, seed {}", campaign.size, campaign.seed));
@@ -55,7 +58,8 @@ impl Campaign {
 
     /// The chances of one round.
     pub fn random(&self, number: u64) -> Random {
-        Random(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        // Through one step first: rounds whose states lie a step apart would have the same chances, one later.
+        Random(Random(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).bits())
     }
 
     /// Whether no new round may begin.
@@ -85,6 +89,11 @@ impl Campaign {
     /// How often something was counted.
     pub fn counted(&self, what: &str) -> u64 {
         self.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(what).copied().unwrap_or(0)
+    }
+
+    /// What its chances follow from.
+    pub fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// What tells how to have a round again.

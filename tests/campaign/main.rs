@@ -4,9 +4,12 @@
 // Skips are told on stderr; the watcher of the servers outlives us on purpose; and what the other test binary needs is not all needed here.
 #![allow(clippy::print_stderr, clippy::unit_arg, clippy::zombie_processes)]
 
+mod corpus;
 mod damage;
 mod ddl;
 mod disk;
+mod generate;
+mod judges;
 mod kill;
 mod knob;
 mod network;

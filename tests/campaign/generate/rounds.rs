@@ -1,0 +1,122 @@
+//! The rounds of the campaign: a database made, judged, and where it fails shrunk.
+//! It owns the order of things and what is printed; it leaves making to `history` and judging to `judges`.
+//! Invariant: a round leaves no database behind, and one that fails is no reason to stop.
+
+use super::history::{self, MAKE_ROLES};
+use crate::judges::{self, Judged, Leniency, damages};
+use crate::knob::Campaign;
+use crate::support::cluster::{Cluster, Database, MAJORS};
+use crate::support::repo::Repo;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Whether functions that read tables may stand in checks, indexes and generated columns.
+const READING: bool = false;
+
+/// Of how many rounds one has its backup damaged.
+const DAMAGED: u64 = 25;
+
+/// How long a history is shrunk.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+#[test]
+fn generate() {
+    let campaign = Campaign::new("generate", 20);
+    let clusters: Vec<(u32, Cluster)> = MAJORS
+        .into_iter()
+        .filter(|major| campaign.major.is_none_or(|only| only == u64::from(*major)))
+        .filter_map(|major| Some((major, Cluster::of(major)?)))
+        .collect();
+    clusters.iter().for_each(|(_, cluster)| drop(cluster.sql("postgres", MAKE_ROLES)));
+    let (mut failed, mut classes) = (0, Vec::<String>::new());
+    // The first backup of each major, whose archive another's is swapped with.
+    let mut others = Vec::<(u32, Repo)>::new();
+    while let Some((number, mut random)) = campaign.next() {
+        let (major, cluster) = &clusters[number as usize % clusters.len()];
+        let (database, repo, begun) = (cluster.database("made"), Repo::new(), Instant::now());
+        let mut refused = 0;
+        let history = history::make(&database, *major, &mut random, READING, &mut refused);
+        let mut judged = judges::judge(&database, &repo, Leniency { skip_source: number % 10 != 0, ..Leniency::default() });
+        campaign.count("databases");
+        campaign.count(&format!("on {major}"));
+        campaign.add("statements", history.len() as u64);
+        campaign.add("statements refused", refused);
+        campaign.count(&format!("verdict: {}", judged.verdict));
+        judged.counts.iter().for_each(|what| campaign.count(what));
+        if number % DAMAGED == DAMAGED - 1 && judged.verdict.starts_with("proven") {
+            let other = others.iter().find(|(of, _)| of == major).map(|(_, repo)| repo.newest());
+            let (missed, done) = damages::try_some(&database, &repo, other.as_deref(), &mut random, 4);
+            campaign.add("damages", done);
+            judged.problems.extend(missed.into_iter().map(|text| judges::Problem { class: "proven though damaged".to_owned(), text }));
+        }
+        let took = begun.elapsed();
+        if !judged.problems.is_empty() {
+            failed += 1;
+            campaign.count("databases that failed");
+            let new = judged.problems.iter().any(|problem| !classes.contains(&problem.class));
+            report(&campaign, number, *major, &judged, &database, &history, new);
+            classes.extend(judged.problems.iter().map(|problem| problem.class.clone()));
+        }
+        if number % 10 == 9 {
+            campaign.say(&format!("round {number}, {major}: {} statements, {}, {took:.1?}, {failed} failed so far", history.len(), judged.verdict));
+        }
+        judges::drop_database(&database);
+        if repo.backups().is_empty() || others.iter().any(|(of, _)| of == major) {
+            let _ = std::fs::remove_dir_all(&repo.root);
+        } else {
+            others.push((*major, repo));
+        }
+    }
+    assert_eq!(failed, 0, "so many databases failed; their histories lie in {}", folder().display());
+}
+
+/// Where histories that fail are kept.
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("generated");
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}
+
+/// Prints what is wrong, and writes the history down: shrunk, where its class is new.
+fn report(campaign: &Campaign, number: u64, major: u32, judged: &Judged, database: &Database, history: &[String], new: bool) {
+    for problem in &judged.problems {
+        campaign.say(&format!("{}: PostgreSQL {major}: {}\n{}", campaign.repeat(number), problem.class, problem.text.chars().take(3000).collect::<String>()));
+    }
+    let class = judged.problems[0].class.clone();
+    let is_damage = class == "proven though damaged";
+    let shrunk = if new && !is_damage && !campaign.is_short() { shrink(database, history, &class) } else { history.to_vec() };
+    let path = folder().join(format!("{}-{major}-{number}.sql", campaign.seed()));
+    let mut text = format!("-- {}, PostgreSQL {major}: {class}\n", campaign.repeat(number));
+    shrunk.iter().for_each(|statement| text += &format!("{statement};\n"));
+    std::fs::write(&path, &text).expect("a history can be written");
+    campaign.say(&format!("{} statements of {} in {}", shrunk.len(), history.len(), path.display()));
+    if shrunk.len() <= 12 {
+        campaign.say(&text);
+    }
+}
+
+/// Leaves statements out as long as the same class of failure stays.
+fn shrink(database: &Database, history: &[String], class: &str) -> Vec<String> {
+    let (begun, mut kept) = (Instant::now(), history.to_vec());
+    let verdict_only = ["bad:", "cannot judge:", "no verdict:", "no backup:"].iter().any(|word| class.starts_with(word));
+    let mut size = kept.len().div_ceil(2);
+    while size > 0 && begun.elapsed() < PATIENCE {
+        let (mut at, mut any) = (0, false);
+        while at < kept.len() && begun.elapsed() < PATIENCE {
+            let less: Vec<String> = kept[..at].iter().chain(&kept[(at + size).min(kept.len())..]).cloned().collect();
+            let (copy, repo) = (database.cluster.database("less"), Repo::new());
+            history::replay(&copy, &database.name, &less);
+            let judged = judges::judge(&copy, &repo, Leniency { verdict_only, ..Leniency::default() });
+            judges::drop_database(&copy);
+            let _ = std::fs::remove_dir_all(&repo.root);
+            if judged.problems.iter().any(|problem| problem.class == class) {
+                kept = less;
+                any = true;
+            } else {
+                at += size;
+            }
+        }
+        size = if size == 1 && any { 1 } else { size / 2 };
+    }
+    kept
+}
