@@ -61,7 +61,8 @@ SELECT ROW('family', x.identity, pg_get_userbyid(opfowner)) FROM pg_opfamily c, 
 SELECT ROW('operator of a family', x.identity, amopopr::regoperator, amopstrategy) FROM pg_amop a, pg_identify_object('pg_opfamily'::regclass, amopfamily, 0) x WHERE a.oid >= 16384;
 SELECT ROW('function of a family', x.identity, amproc, amprocnum) FROM pg_amproc a, pg_identify_object('pg_opfamily'::regclass, amprocfamily, 0) x WHERE a.oid >= 16384;
 SELECT ROW('cast', castsource::regtype, casttarget::regtype, castfunc::regprocedure, castcontext, castmethod) FROM pg_cast WHERE oid >= 16384;
-SELECT ROW('collation', x.identity, pg_get_userbyid(collowner), collprovider, collisdeterministic, to_jsonb(c) - 'oid' - 'collnamespace' - 'collowner' - 'collversion') FROM pg_collation c, pg_identify_object('pg_collation'::regclass, c.oid, 0) x WHERE c.oid >= 16384;
+-- Its encoding is that of its model, or the database's where the dump spells it out.
+SELECT ROW('collation', x.identity, pg_get_userbyid(collowner), collprovider, collisdeterministic, to_jsonb(c) - 'oid' - 'collnamespace' - 'collowner' - 'collversion' - 'collencoding') FROM pg_collation c, pg_identify_object('pg_collation'::regclass, c.oid, 0) x WHERE c.oid >= 16384;
 SELECT ROW('conversion', x.identity, pg_get_userbyid(conowner), conforencoding, contoencoding, conproc, condefault) FROM pg_conversion c, pg_identify_object('pg_conversion'::regclass, c.oid, 0) x WHERE c.oid >= 16384;
 SELECT ROW('language', lanname, pg_get_userbyid(lanowner), lanpltrusted, pg_temp.rights(coalesce(lanacl, acldefault('l', lanowner)))) FROM pg_language;
 SELECT ROW('method', amname, amhandler, amtype) FROM pg_am WHERE oid >= 16384;
