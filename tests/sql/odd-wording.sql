@@ -60,10 +60,3 @@ INSERT INTO p_enum VALUES (1, '2026-01-05', 'on'), (2, '2026-02-05', 'off');
 CREATE TABLE lists (k varchar(4), v int) PARTITION BY LIST ((k IN ('a', 'b')));
 CREATE TABLE lists_true PARTITION OF lists FOR VALUES IN (true);
 INSERT INTO lists VALUES ('a', 1);
-
--- The constructors of a range keep their names.
-CREATE TYPE range_of_old AS RANGE (subtype = text);
-CREATE TABLE of_range (r range_of_old DEFAULT range_of_old('a', 'b'), s range_of_old);
-INSERT INTO of_range VALUES (DEFAULT, '[c,d]');
-ALTER TABLE of_range ALTER r DROP DEFAULT;
-ALTER TYPE range_of_old RENAME TO "Range of today";

@@ -766,15 +766,7 @@ pub const CATALOGUES: &[Catalogue] = &[
         schema: "c.pronamespace",
         columns: &[
             ("oid", Ignore(OID)),
-            // A range type's constructors keep the name that it had when it was made, and a restore makes it under the one of today.
-            (
-                "proname",
-                Key(
-                    "CASE WHEN EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = c.oid AND d.deptype = 'i' AND d.refclassid = 'pg_type'::regclass) \
-                    THEN format('%s(%s)', c.prorettype::regtype, (SELECT string_agg(format_type(u.x, NULL), ',' ORDER BY u.n) FROM unnest(c.proargtypes::oid[]) WITH ORDINALITY AS u (x, n))) \
-                    ELSE c.oid::regprocedure::text END",
-                ),
-            ),
+            ("proname", Key("c.oid::regprocedure")),
             ("pronamespace", Ignore("it is in the name")),
             ("proowner", Value(OWNER)),
             ("prolang", Value(LANGUAGE)),
