@@ -17,7 +17,7 @@ const READING: bool = false;
 const DAMAGED: u64 = 25;
 
 /// How long a history is shrunk.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[test]
 fn generate() {

@@ -18,7 +18,7 @@ SELECT ROW('column', m.name, attname, CASE WHEN EXISTS (SELECT FROM pg_inherits 
     format_type(atttypid, atttypmod), CASE WHEN attcollation <> 0 THEN attcollation::regcollation::text END, attnotnull,
     -- A child without the default of its parent is dumped with DEFAULT NULL, which is the same.
     EXISTS (SELECT FROM pg_attrdef WHERE adrelid = m.id AND adnum = attnum AND pg_get_expr(adbin, adrelid) !~ '^\(*NULL'), attgenerated, attidentity, attstorage, to_jsonb(a) ->> 'attcompression',
-    nullif(coalesce(to_jsonb(a) ->> 'attstattarget', '-1'), '-1'), pg_temp.rights(attacl), pg_temp.sorted(attoptions), attfdwoptions)
+    nullif(coalesce(to_jsonb(a) ->> 'attstattarget', '-1'), '-1'), pg_temp.rights(attacl), pg_temp.sorted(attoptions), pg_temp.sorted(attfdwoptions))
 FROM mine m JOIN pg_attribute a ON attrelid = m.id WHERE attnum > 0 AND NOT attisdropped AND relkind IN ('r', 'p', 'v', 'm', 'f', 'c');
 SELECT ROW('statistics target of an index', name, attnum, attstattarget) FROM mine m JOIN pg_attribute a ON attrelid = m.id WHERE relkind IN ('i', 'I') AND coalesce(attstattarget, -1) <> -1;
 SELECT ROW('constraint', CASE WHEN conrelid <> 0 THEN conrelid::regclass::text ELSE format_type(contypid, NULL) END, conname, contype, condeferrable, condeferred, convalidated, CASE WHEN contype IN ('c', 'n') THEN connoinherit END,
@@ -66,10 +66,10 @@ SELECT ROW('collation', x.identity, pg_get_userbyid(collowner), collprovider, co
 SELECT ROW('conversion', x.identity, pg_get_userbyid(conowner), conforencoding, contoencoding, conproc, condefault) FROM pg_conversion c, pg_identify_object('pg_conversion'::regclass, c.oid, 0) x WHERE c.oid >= 16384;
 SELECT ROW('language', lanname, pg_get_userbyid(lanowner), lanpltrusted, pg_temp.rights(coalesce(lanacl, acldefault('l', lanowner)))) FROM pg_language;
 SELECT ROW('method', amname, amhandler, amtype) FROM pg_am WHERE oid >= 16384;
-SELECT ROW('wrapper', fdwname, pg_get_userbyid(fdwowner), fdwhandler, fdwvalidator, fdwoptions, pg_temp.rights(coalesce(fdwacl, acldefault('F', fdwowner)))) FROM pg_foreign_data_wrapper;
-SELECT ROW('server', srvname, pg_get_userbyid(srvowner), (SELECT fdwname FROM pg_foreign_data_wrapper WHERE oid = srvfdw), srvtype, srvversion, srvoptions, pg_temp.rights(coalesce(srvacl, acldefault('S', srvowner)))) FROM pg_foreign_server;
-SELECT ROW('mapping', usename, srvname, umoptions) FROM pg_user_mappings;
-SELECT ROW('foreign table', ftrelid::regclass, (SELECT srvname FROM pg_foreign_server WHERE oid = ftserver), ftoptions) FROM pg_foreign_table;
+SELECT ROW('wrapper', fdwname, pg_get_userbyid(fdwowner), fdwhandler, fdwvalidator, pg_temp.sorted(fdwoptions), pg_temp.rights(coalesce(fdwacl, acldefault('F', fdwowner)))) FROM pg_foreign_data_wrapper;
+SELECT ROW('server', srvname, pg_get_userbyid(srvowner), (SELECT fdwname FROM pg_foreign_data_wrapper WHERE oid = srvfdw), srvtype, srvversion, pg_temp.sorted(srvoptions), pg_temp.rights(coalesce(srvacl, acldefault('S', srvowner)))) FROM pg_foreign_server;
+SELECT ROW('mapping', usename, srvname, pg_temp.sorted(umoptions)) FROM pg_user_mappings;
+SELECT ROW('foreign table', ftrelid::regclass, (SELECT srvname FROM pg_foreign_server WHERE oid = ftserver), pg_temp.sorted(ftoptions)) FROM pg_foreign_table;
 SELECT ROW('event trigger', evtname, evtevent, pg_get_userbyid(evtowner), evtfoid::regprocedure, evtenabled, evttags) FROM pg_event_trigger;
 SELECT ROW('publication', pubname, pg_get_userbyid(pubowner), to_jsonb(p) - 'oid' - 'pubowner') FROM pg_publication p;
 SELECT ROW('table of a publication', x.identity, to_jsonb(p) ->> 'prqual' IS NULL, pg_temp.names(prrelid, string_to_array(to_jsonb(p) ->> 'prattrs', ' ')::int2[])) FROM pg_publication_rel p, pg_identify_object('pg_publication_rel'::regclass, p.oid, 0) x;

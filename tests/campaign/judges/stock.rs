@@ -179,10 +179,9 @@ impl Answer {
         Answer { dump, catalogue, hash: sum(&rows), rows }
     }
 
-    /// What differs between the rows.
-    pub fn rows_difference(left: &Answer, right: &Answer) -> String {
-        let read =
-            |answer: &Answer| answer.rows.iter().map(|path| String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()).into_owned()).collect::<String>();
+    /// What differs between the rows of tables (part 0) or of materialized views (part 1).
+    pub fn rows_difference(left: &Answer, right: &Answer, part: usize) -> String {
+        let read = |answer: &Answer| String::from_utf8_lossy(&std::fs::read(&answer.rows[part]).unwrap_or_default()).into_owned();
         super::difference(&read(left), &read(right)).unwrap_or_else(|| "the same rows".to_owned())
     }
 }
