@@ -13,7 +13,7 @@ use crate::postgres::session::Session;
 use crate::stop::Stop;
 
 /// The oldest and the newest major version that are served.
-pub const MAJORS: std::ops::RangeInclusive<u32> = 13..=18;
+pub const MAJORS: std::ops::RangeInclusive<u32> = 13..=19;
 
 /// Has the session read and write money as the rows of this backup do. Backups of before have their own source's way; where the server lacks that locale
 /// the session's own is all that is left, and the answer is false.

@@ -386,4 +386,4 @@ macro_rules! for_each_major {
         })*
     };
 }
-for_each_major!(nobody_13 = 13, nobody_14 = 14, nobody_15 = 15, nobody_16 = 16, nobody_17 = 17, nobody_18 = 18);
+for_each_major!(nobody_13 = 13, nobody_14 = 14, nobody_15 = 15, nobody_16 = 16, nobody_17 = 17, nobody_18 = 18, nobody_19 = 19);

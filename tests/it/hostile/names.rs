@@ -130,7 +130,7 @@ fn commands(backup: &Path) -> Vec<String> {
 
 #[test]
 fn a_database_whose_names_are_attacks_is_backed_up_and_restored_and_nothing_runs() {
-    let majors: &[u32] = if std::env::var("KLUIS_CAMPAIGN_SIZE").is_ok_and(|size| size != "0") { &[13, 14, 15, 16, 17, 18] } else { &[16] };
+    let majors: &[u32] = if std::env::var("KLUIS_CAMPAIGN_SIZE").is_ok_and(|size| size != "0") { &[13, 14, 15, 16, 17, 18, 19] } else { &[16] };
     for major in majors {
         let Some(cluster) = Cluster::own(*major, &[]) else { continue };
         let place = new_folder("attacked");

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// The majors that are tested.
-pub const MAJORS: [u32; 6] = [13, 14, 15, 16, 17, 18];
+pub const MAJORS: [u32; 7] = [13, 14, 15, 16, 17, 18, 19];
 
 /// A running server. Clones are the same server; it is stopped with the last of them.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ const WITH_PASSWORD: &str = "kluis_with_password";
 impl Cluster {
     /// The server of that major, or nothing, and a loud skip, where that major is not installed.
     pub fn of(major: u32) -> Option<Cluster> {
-        static SHARED: [OnceLock<Option<Cluster>>; 6] = [const { OnceLock::new() }; 6];
+        static SHARED: [OnceLock<Option<Cluster>>; MAJORS.len()] = [const { OnceLock::new() }; MAJORS.len()];
         let index = MAJORS.iter().position(|known| *known == major).expect("a major that is tested");
         or_skip(major, SHARED[index].get_or_init(|| Cluster::new(major, &[])).clone())
     }
