@@ -95,12 +95,11 @@ pub fn refused(major: u32, role: &str, readable: &str, obstacles: &[Obstacle], t
     let is = |hurdle: Hurdle| obstacles.iter().any(|obstacle| obstacle.hurdle == hurdle);
     let mut hint = format!("let the owner or a superuser run:{remedies}");
     if is(Hurdle::Relation) && major >= 14 {
-        hint.push_str(&format!(
-            "\nor, for tables and sequences: GRANT pg_read_all_data TO {readable}; (row-level security needs BYPASSRLS all the same, and it does not cover large objects)"
-        ));
+        let (what, but) = if major >= 19 { ("", "") } else { (", for tables and sequences", ", and it does not cover large objects") };
+        hint.push_str(&format!("\nor{what}: GRANT pg_read_all_data TO {readable}; (row-level security needs BYPASSRLS all the same{but})"));
     }
     if is(Hurdle::LargeObjects) {
-        let objects = if major >= 14 { "pg_read_all_data does not cover large objects, and a" } else { "a" };
+        let objects = if (14..19).contains(&major) { "pg_read_all_data does not cover large objects, and a" } else { "a" };
         hint.push_str(&format!("\n{objects} GRANT reaches only those that are there:"));
         if major >= 18 {
             hint.push_str(&format!(" for new ones, each owner can run ALTER DEFAULT PRIVILEGES GRANT SELECT ON LARGE OBJECTS TO {readable};"));

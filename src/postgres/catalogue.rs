@@ -474,7 +474,7 @@ pub enum Hurdle {
     Relation,
     /// Row-level security: only BYPASSRLS helps.
     RowSecurity,
-    /// A right on large objects: up to 18, nothing that is granted once gives it for all of them.
+    /// A right on large objects: up to 18, nothing that is granted once gives it for all of them; from 19 on pg_read_all_data does.
     LargeObjects,
 }
 
@@ -533,6 +533,9 @@ pub fn obstacles(session: &mut Session) -> Result<Vec<Obstacle>> {
 /// The large objects that the role may not read, as one obstacle. With `lo_compat_privileges` nobody needs a right (inv_api.c, `inv_open`).
 fn large_objects_in_the_way(session: &mut Session, role: &str) -> Result<Option<Obstacle>> {
     const NAMED: usize = 5;
+    if session.server_version_num() >= 190_000 && session.query("SELECT pg_catalog.pg_has_role('pg_read_all_data', 'USAGE')")?.single()? == "t" {
+        return Ok(None);
+    }
     let query = "SELECT m.oid FROM pg_catalog.pg_largeobject_metadata m WHERE pg_catalog.current_setting('lo_compat_privileges') <> 'on'
         AND NOT pg_catalog.pg_has_role(m.lomowner, 'USAGE') AND NOT EXISTS (SELECT FROM pg_catalog.aclexplode(m.lomacl) a
             WHERE a.privilege_type = 'SELECT' AND (a.grantee = 0 OR pg_catalog.pg_has_role(a.grantee, 'USAGE'))) ORDER BY 1";

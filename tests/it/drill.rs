@@ -363,7 +363,15 @@ macro_rules! for_each_major {
         })*
     };
 }
-for_each_major!(no_false_alarm_13 = 13, no_false_alarm_14 = 14, no_false_alarm_15 = 15, no_false_alarm_16 = 16, no_false_alarm_17 = 17, no_false_alarm_18 = 18, no_false_alarm_19 = 19);
+for_each_major!(
+    no_false_alarm_13 = 13,
+    no_false_alarm_14 = 14,
+    no_false_alarm_15 = 15,
+    no_false_alarm_16 = 16,
+    no_false_alarm_17 = 17,
+    no_false_alarm_18 = 18,
+    no_false_alarm_19 = 19
+);
 
 /// A small database with a backup.
 fn one(cluster: &Cluster) -> (Database, Repo) {

@@ -155,7 +155,9 @@ impl House {
 
         let set = |name: &str, value: &str| format!("ALTER DATABASE {} SET {name} = {value};", database.name);
         let known = cluster.sql("postgres", "SELECT name FROM pg_settings UNION SELECT 'role'");
-        let settings = SETTINGS.iter().filter(|(name, _)| everything && known.lines().any(|known| known == *name));
+        // From 19 on strings conform to the standard.
+        let settings = SETTINGS.iter().filter(|(name, _)| major < 19 || *name != "standard_conforming_strings");
+        let settings = settings.filter(|(name, _)| everything && known.lines().any(|known| known == *name));
         let settings: String = settings.map(|(name, value)| set(name, &format!("'{}'", value.replace("MALLORY", &mallory)))).collect();
         cluster.sql("postgres", &format!("SET SESSION AUTHORIZATION {mallory}; {settings} {}", set("search_path", "evil, pg_catalog")));
         if everything {
@@ -238,7 +240,7 @@ fn nobody_is_taken_over(major: u32) {
 const INDIFFERENT: &[&str] = &[
     "enable_ cpu_ geqo jit_ log_ debug_ trace_ track_ vacuum_ parallel_ max_parallel_ min_parallel_ tcp_keepalives_ wal_ maintenance_ effective_ commit_ from_collapse_limit",
     "join_collapse_limit backend_flush_after cursor_tuple_fraction default_statistics_target force_parallel_mode gin_pending_list_limit hash_mem_multiplier",
-    "io_combine_limit logical_decoding_work_mem plan_cache_mode random_page_cost recursive_worktable_factor seq_page_cost stats_fetch_consistency temp_buffers work_mem",
+    "min_eager_agg_group_size timing_clock_source io_combine_limit logical_decoding_work_mem plan_cache_mode random_page_cost recursive_worktable_factor seq_page_cost stats_fetch_consistency temp_buffers work_mem",
     "compute_query_id deadlock_timeout synchronous_commit update_process_title application_name file_copy_method backtrace_functions",
     "max_stack_depth temp_file_limit",
     "lc_numeric lc_time default_text_search_config timezone_abbreviations escape_string_warning operator_precedence_warning md5_password_warnings",

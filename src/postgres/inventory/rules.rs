@@ -114,6 +114,7 @@ const STATISTICS: &str = "statistics, collected anew";
 const PHYSICAL: &str = "where and how rows lie on this server's disk";
 const LAZY: &str = "a flag that is set and cleared when somebody happens to look";
 const LOCALITY: &str = "a restore may make local what was inherited, and the other way round";
+const CONSTRUCTOR: &str = "a range type's constructors come with the type, under the name that it then has";
 const GLOBALS: &str = "it belongs to the cluster: pg_dumpall writes it, and the drill makes it from there";
 const DATABASE: &str = "it belongs to the database itself: the manifest's properties";
 
@@ -597,6 +598,7 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("fdwowner", Value(OWNER)),
             ("fdwhandler", Value(PROC)),
             ("fdwvalidator", Value(PROC)),
+            ("fdwconnection", Value(PROC)),
             ("fdwacl", Value(rights!("'F'", "c.fdwowner"))),
             ("fdwoptions", Value(OPTIONS)),
         ],
@@ -806,6 +808,7 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("pubname", Key(PLAIN)),
             ("pubowner", Value(OWNER)),
             ("puballtables", Value(PLAIN)),
+            ("puballsequences", Value(PLAIN)),
             ("pubinsert", Value(PLAIN)),
             ("pubupdate", Value(PLAIN)),
             ("pubdelete", Value(PLAIN)),
@@ -824,6 +827,7 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("prpubid", Key(PUBLICATION)),
             ("prrelid", Key(CLASS)),
             ("prqual", Expression("pg_get_expr(c.prqual, c.prrelid)")),
+            ("prexcept", Value(PLAIN)),
             ("prattrs", Value(columns!("c.prrelid"))),
         ],
     ),
@@ -841,6 +845,11 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("rngsubopc", Value(OPCLASS)),
             ("rngcanonical", Value(PROC)),
             ("rngsubdiff", Value(PROC)),
+            ("rngconstruct2", Ignore(CONSTRUCTOR)),
+            ("rngconstruct3", Ignore(CONSTRUCTOR)),
+            ("rngmltconstruct0", Ignore(CONSTRUCTOR)),
+            ("rngmltconstruct1", Ignore(CONSTRUCTOR)),
+            ("rngmltconstruct2", Ignore(CONSTRUCTOR)),
         ],
     },
     unwalked(
@@ -947,6 +956,11 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("subname", Key(PLAIN)),
             ("subowner", Value(ROLE)),
             ("subenabled", Value(PLAIN)),
+            ("subserver", Value(SERVER)),
+            ("submaxretention", Value(PLAIN)),
+            ("subretaindeadtuples", Value(PLAIN)),
+            ("subretentionactive", Ignore("what the subscription's worker is about")),
+            ("subwalrcvtimeout", Value(PLAIN)),
             // Only a superuser may read it.
             ("subconninfo", Value("{subconninfo}")),
             ("subslotname", Value(PLAIN)),
