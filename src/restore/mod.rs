@@ -141,6 +141,8 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
         return Err(Error::new(Kind::Verification, format!("the latest proof of backup '{}' says that it is bad", backup.id))
             .hinted("restore another one (kluis list), or say --force if this is all there is"));
     }
+    // What is not understood cannot be checked.
+    backup.understood()?;
     observer.event(&Event::Step("check"));
     let hashed = verify::hashes(backup, stop, observer)?.map_err(|wrong| verify::failure(&backup.id, &wrong))?;
     verified(request, &hashed, stop, observer)
