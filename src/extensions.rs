@@ -229,6 +229,8 @@ mod tests {
             partitioned: Vec::new(),
             not_included: Vec::new(),
             money: None,
+            in_turn: None,
+            calling: Vec::new(),
         }
     }
 

@@ -61,6 +61,14 @@ pub struct Manifest {
     /// How amounts of money are written. Absent in backups of before: then all of them are written as `database.lc_monetary` has it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub money: Option<Money>,
+    /// The places in `tables` of those whose rows come in turn: after all others', one table after the other, in this order, which is the archive's. Their
+    /// rows cannot be loaded without functions that are not built in, and these may read other tables. None: nobody looked, in backups of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_turn: Option<Vec<u32>>,
+    /// Indexes and constraints that call functions which are not built in, as pairs of catalogue and OID, as they stand in the archive's table of contents:
+    /// they are built when all rows are there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calling: Vec<(u32, u32)>,
 }
 
 /// How amounts of the type `money` are written in a backup: under which `lc_monetary`.
@@ -408,6 +416,17 @@ impl Manifest {
         self.files.iter().map(|file| file.bytes).sum()
     }
 
+    /// Which turn the table at this place has, if it comes in turn.
+    pub fn turn_of(&self, place: usize) -> Option<usize> {
+        self.in_turn.iter().flatten().position(|other| *other as usize == place)
+    }
+
+    /// Whether the rows that pg_dump moved come before those in units, which may need them. Not where rows that pg_dump moved come in turn as well, nor in
+    /// backups of before.
+    pub fn archive_comes_first(&self) -> bool {
+        self.in_turn.as_ref().is_some_and(|places| places.iter().all(|place| self.tables[*place as usize].moved_by == Mover::Units))
+    }
+
     /// The entry of that file.
     pub fn file(&self, name: &str) -> Option<&File> {
         self.files.iter().find(|file| file.name == name)
@@ -455,6 +474,10 @@ impl Manifest {
             if table.digest.len() != 32 || !table.digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
                 return Err("a table's digest is not 32 hexadecimal digits".to_owned());
             }
+        }
+        let mut in_turn = BTreeSet::new();
+        if self.in_turn.iter().flatten().any(|place| *place as usize >= self.tables.len() || !in_turn.insert(place)) {
+            return Err("a table that comes in turn is not there, or is twice".to_owned());
         }
         Ok(())
     }

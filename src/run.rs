@@ -141,6 +141,8 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         partitioned: dumped.partitioned,
         not_included: dumped.not_included,
         money: Some(dumped.money),
+        in_turn: Some(dumped.in_turn),
+        calling: dumped.calling,
     };
     seal(&staging, &manifest)?;
     // The last moment at which a signal or a deadline still means "nothing was published".

@@ -41,7 +41,7 @@ pub fn papers<'b>(request: &Request<'b>, manifest: &Manifest, tools: &Tools, sto
         Ok(verified) => verified,
         Err(wrong) => return Ok(Papers::Wrong(Verdict::Bad(Finding::all(Cause::Files, wrong)))),
     };
-    Ok(match schema::script_against_archive(request.backup, manifest, tools, stop) {
+    Ok(match schema::script_against_archive(request.backup, manifest, tools, request.scratch, stop) {
         Ok(wrong) if wrong.is_empty() => Papers::Good(verified),
         Ok(wrong) => Papers::Wrong(Verdict::Bad(Finding::all(Cause::Script, wrong))),
         Err(error) => Papers::Wrong(reasons::verdict(error, false)?),

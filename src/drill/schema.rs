@@ -5,14 +5,16 @@
 use super::entries::entries;
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Mover};
-use crate::postgres::child::{Passfile, Tool};
+use crate::postgres::child::{Passfile, Process, Tool};
 use crate::postgres::connection::Connection;
+use crate::postgres::contents::{self, Rows};
 use crate::postgres::tools::Tools;
-use crate::repository::files::open_file;
+use crate::repository::files::{open_file, own_folder};
 use crate::repository::list::Backup;
 use crate::repository::names;
+use crate::restore::List;
 use crate::script::reader::section;
-use crate::script::section as sections;
+use crate::script::{OPENING, section as sections};
 use crate::stop::Stop;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -28,18 +30,41 @@ const NAMED: usize = 20;
 const TEXTS: [&str; 3] = [sections::PRE_DATA, sections::DATA, sections::POST_DATA];
 
 /// Where the script is not what pg_restore makes of the archive. With a pg_restore of another version than the dump's only the list of objects can
-/// be compared: it may word the same archive in another way.
-pub fn script_against_archive(backup: &Backup, manifest: &Manifest, tools: &Tools, stop: &Stop) -> Result<Vec<String>> {
+/// be compared: it may word the same archive in another way. `folder`: for lists of entries.
+pub fn script_against_archive(backup: &Backup, manifest: &Manifest, tools: &Tools, folder: &Path, stop: &Stop) -> Result<Vec<String>> {
     let script = open_file(&backup.path.join(&manifest.script.file))?;
     let (mut ours, mut theirs, mut same) = (Objects::default(), Objects::default(), true);
+    let pg_restore = || Tool::new(tools.program("pg_restore"));
+    let archive = backup.path.join(names::SCHEMA);
+    // Rows that pg_dump moved stand at the end of the section before the units, where they come first (FORMAT.md, "The script").
+    let lists = if manifest.archive_comes_first() {
+        let listing = pg_restore().args(["--list", "--section=data"]).arg(&archive).output(1 << 30, stop)?;
+        let entries = contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))?;
+        Some(Rows::of(&entries)).filter(|rows| !rows.rows.is_empty())
+    } else {
+        None
+    };
+    let files = lists.as_ref().map(|rows| {
+        own_folder(folder)?;
+        Ok::<_, Error>((List::new(folder, "first", &rows.rows)?, List::new(folder, "others", &rows.others)?))
+    });
+    let files = files.transpose()?;
+    let of_list = |list: &List| pg_restore().arg("--use-list").arg(&list.0);
     for name in TEXTS {
-        let (mut one, mut other) = (Text::with(part(&script, manifest, name)?, own_line(manifest, name)), None);
+        let (mut one, mut other) = (Text::with(part(&script, manifest, name)?, own_lines(manifest, name)), None);
         let damaged = |error| Error::new(Kind::Verification, format!("section '{name}' of the script is damaged")).because(error);
         ours.add(&mut one).map_err(damaged)?;
-        let tool = Tool::new(tools.program("pg_restore")).arg("--file=-").arg(format!("--section={name}")).arg(backup.path.join(names::SCHEMA));
-        let mut process = tool.start(Stdio::piped(), stop)?;
-        let read = theirs.add(other.insert(Text::of(process.stdout())));
-        process.finish()?;
+        let whole = || pg_restore().arg(format!("--section={name}"));
+        let texts = match &files {
+            Some((first, _)) if name == sections::PRE_DATA => vec![whole(), of_list(first)],
+            Some((_, others)) if name == sections::DATA => vec![of_list(others)],
+            _ => vec![whole()],
+        };
+        let started = texts.into_iter().map(|tool| tool.arg("--file=-").arg(&archive).start(Stdio::piped(), stop));
+        let mut processes = started.collect::<Result<Vec<_>>>()?;
+        let all = processes.iter_mut().fold(Box::new(std::io::empty()) as Box<dyn Read>, |all, process| Box::new(all.chain(process.stdout())));
+        let read = theirs.add(other.insert(Text::of(all)));
+        processes.into_iter().try_for_each(Process::finish)?;
         read.map_err(|error| Error::new(Kind::Failed, "pg_restore's output cannot be read").because(error))?;
         same &= other.is_some_and(|other| other.digest() == one.digest()) && one.own_is_there();
     }
@@ -51,25 +76,31 @@ pub fn script_against_archive(backup: &Backup, manifest: &Manifest, tools: &Tool
     Ok(wrong)
 }
 
-/// A line of our own in a section of the script, with which psql reads money as it was written (FORMAT.md, "The script").
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Own {
-    /// It comes before everything but keys.
-    First(&'static [u8]),
+/// Lines of our own in a section of the script (FORMAT.md, "The script").
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Own {
+    /// They come before everything but keys, in this order.
+    first: Vec<&'static [u8]>,
     /// It comes behind everything but keys.
-    Last(&'static [u8]),
+    last: Option<&'static [u8]>,
 }
 
-fn own_line(manifest: &Manifest, section: &str) -> Option<Own> {
+fn own_lines(manifest: &Manifest, section: &str) -> Own {
     const SET: &[u8] = b"SET lc_monetary = 'C';\n";
-    let money = manifest.money.as_ref()?;
+    const RESET: &[u8] = b"RESET lc_monetary;\n";
+    let mut own = Own::default();
+    if section == sections::PRE_DATA && manifest.in_turn.is_some() {
+        own.first.push(OPENING.as_bytes());
+    }
+    let Some(money) = &manifest.money else { return own };
     let whole = money.in_archive && money.archive == "C";
     match section {
-        sections::PRE_DATA if whole => Some(Own::First(SET)),
-        sections::PRE_DATA => Some(Own::Last(SET)),
-        sections::DATA if !whole => Some(Own::First(b"RESET lc_monetary;\n")),
-        _ => None,
+        sections::PRE_DATA if whole => own.first.push(SET),
+        sections::PRE_DATA => own.last = Some(SET),
+        sections::DATA if !whole => own.first.push(RESET),
+        _ => {}
     }
+    own
 }
 
 /// The sections of the script that hold the schema, as readers.
@@ -110,9 +141,9 @@ struct Text<R> {
     hash: Xxh3,
     /// The line before was a key, or our own: an empty line belongs to it.
     key: bool,
-    own: Option<Own>,
-    /// Whether our own line, where it comes first, was there; and whether anything was hashed.
-    found: bool,
+    own: Own,
+    /// How many of our own lines that come first were there; and whether anything was hashed.
+    found: usize,
     begun: bool,
     /// What may be our own line at the end, with what follows it.
     held: Vec<u8>,
@@ -120,12 +151,12 @@ struct Text<R> {
 
 impl<R: Read> Text<R> {
     fn of(text: R) -> Self {
-        Text::with(text, None)
+        Text::with(text, Own::default())
     }
 
-    fn with(text: R, own: Option<Own>) -> Self {
+    fn with(text: R, own: Own) -> Self {
         let lines = BufReader::with_capacity(64 << 10, text);
-        Text { lines, line: Vec::new(), at: 0, hash: Xxh3::new(), key: false, own, found: false, begun: false, held: Vec::new() }
+        Text { lines, line: Vec::new(), at: 0, hash: Xxh3::new(), key: false, own, found: 0, begun: false, held: Vec::new() }
     }
 
     /// Of what was read, to the end.
@@ -133,29 +164,27 @@ impl<R: Read> Text<R> {
         self.hash.digest128()
     }
 
-    /// Whether our own line, if one belongs here, stands where it belongs.
+    /// Whether our own lines stand where they belong.
     fn own_is_there(&self) -> bool {
-        match self.own {
-            None => true,
-            Some(Own::First(_)) => self.found,
-            Some(Own::Last(_)) => !self.held.is_empty(),
-        }
+        self.found == self.own.first.len() && (self.own.last.is_none() || !self.held.is_empty())
     }
 
     /// Hashes a line that is no key.
     fn take(&mut self) {
         let empty = self.line == b"\n";
-        match self.own {
-            Some(Own::First(own)) if !self.begun && self.line == own => {
-                (self.found, self.begun, self.key) = (true, true, true);
-                return;
-            }
-            Some(Own::Last(own)) if self.line == own => {
+        if !self.begun && self.own.first.get(self.found).is_some_and(|own| self.line == *own) {
+            self.found += 1;
+            self.key = true;
+            return;
+        }
+        match self.own.last {
+            Some(own) if self.line == own => {
                 self.hash.update(&self.held);
                 self.held.clone_from(&self.line);
+                self.begun = true;
                 return;
             }
-            Some(Own::Last(_)) if !self.held.is_empty() && (empty || self.line.is_empty()) => {
+            Some(_) if !self.held.is_empty() && (empty || self.line.is_empty()) => {
                 self.held.extend_from_slice(&self.line);
                 return;
             }
@@ -289,19 +318,24 @@ mod tests {
     #[test]
     fn our_own_line_is_passed_over_where_it_belongs_and_nowhere_else() {
         let read = |text: &str, own| {
-            let mut text = Text::with(text.as_bytes(), Some(own));
+            let mut text = Text::with(text.as_bytes(), own);
             std::io::copy(&mut text, &mut std::io::sink()).unwrap();
             (text.digest(), text.own_is_there())
         };
-        let (first, last) = (Own::First(b"S\n"), Own::Last(b"S\n"));
+        let (first, last) = (|| Own { first: vec![b"S\n"], last: None }, || Own { first: Vec::new(), last: Some(b"S\n") });
         for text in ["S\n\na\nS\nb\n", "\\unrestrict k\n\nS\n\na\nS\nb\n"] {
-            assert_eq!(read(text, first), (digest("a\nS\nb\n"), true), "{text}");
+            assert_eq!(read(text, first()), (digest("a\nS\nb\n"), true), "{text}");
         }
         for text in ["a\nS\n\nb\nS\n\n", "a\nS\n\nb\nS\n\n\\restrict k\n\n"] {
-            assert_eq!(read(text, last), (digest("a\nS\n\nb\n"), true), "{text}");
+            assert_eq!(read(text, last()), (digest("a\nS\n\nb\n"), true), "{text}");
         }
-        assert!(!read("a\nS\n\n", first).1 && !read("S\n\na\n", last).1 && !read("", first).1 && !read("a\n", last).1);
-        assert_ne!(read("S\n\na\nS\n\n", first).0, digest("a\n"));
-        assert_ne!(read("a\nS\n\nS\n\n", last).0, digest("a\n"));
+        assert!(!read("a\nS\n\n", first()).1 && !read("S\n\na\n", last()).1 && !read("", first()).1 && !read("a\n", last()).1);
+        assert_ne!(read("S\n\na\nS\n\n", first()).0, digest("a\n"));
+        assert_ne!(read("a\nS\n\nS\n\n", last()).0, digest("a\n"));
+        let both = || Own { first: vec![b"O\n", b"S\n"], last: Some(b"L\n") };
+        assert_eq!(read("O\n\nS\n\na\nL\n\n", both()), (digest("a\n"), true));
+        for text in ["S\n\nO\n\na\nL\n\n", "O\n\na\nS\n\nL\n\n", "O\n\nS\n\na\n"] {
+            assert!(!read(text, both()).1, "{text}");
+        }
     }
 }

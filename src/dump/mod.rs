@@ -8,6 +8,7 @@ mod globals;
 mod inventory;
 mod objects;
 mod snapshot;
+mod turn;
 mod workers;
 
 use crate::error::{Error, Kind, Result};
@@ -17,14 +18,15 @@ use crate::manifest::{Database, File, LargeObjects, Money, Mover, Partitioned, S
 use crate::postgres::catalogue;
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
+use crate::postgres::contents::{self, Rows};
 use crate::postgres::quote::quote_ident;
 use crate::postgres::tools::{Places, Tools, find};
 use crate::repository::files::{NewFile, hash_file};
 use crate::repository::names;
 use crate::repository::staging::Staging;
 use crate::script::gzip::{Compression, Squeezer};
-use crate::script::section;
 use crate::script::writer::{ScriptWriter, compress_stream};
+use crate::script::{OPENING, section};
 use crate::stop::Stop;
 use jiff::Timestamp;
 use snapshot::Snapshot;
@@ -32,6 +34,7 @@ use std::io::Read;
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
+use workers::Moved;
 
 /// What to dump, and how.
 pub struct Request<'a> {
@@ -73,6 +76,10 @@ pub struct Dumped {
     pub partitioned: Vec<Partitioned>,
     /// How amounts of money are written.
     pub money: Money,
+    /// The places of the tables whose rows come in turn.
+    pub in_turn: Vec<u32>,
+    /// The indexes that call functions which are not built in.
+    pub calling: Vec<(u32, u32)>,
 }
 
 /// The writer that all workers share.
@@ -93,10 +100,16 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
     // depends on the same setting, and is the server's own matter.
     let whole = money.in_archive && money.archive == MONETARY;
     let as_written = format!("SET lc_monetary = '{MONETARY}';\n\n");
+    writer.text(&mut squeezer, format!("{OPENING}\n").as_bytes()).map_err(failed)?;
     if whole {
         writer.text(&mut squeezer, as_written.as_bytes()).map_err(failed)?;
     }
-    let restricted = job.section(&mut writer, &mut squeezer, "pre-data", &mut warnings)?;
+    let restricted = job.section(&mut writer, &mut squeezer, &Text::Section("pre-data"), &mut warnings)?;
+    // Rows that pg_dump moved may be needed by those in units, and need none of them.
+    let in_archive = job.rows_of_the_archive(&snapshot)?;
+    if let Some(rows) = &in_archive {
+        job.section(&mut writer, &mut squeezer, &Text::Entries(&rows.rows), &mut warnings)?;
+    }
     let key = random_key()?;
     if !whole {
         writer.text(&mut squeezer, as_written.as_bytes()).map_err(failed)?;
@@ -114,7 +127,7 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
         let tables = failing_together(stop, workers::move_rows(&job, &mut snapshot, &shared));
         (tables, objects.map_or_else(|| Ok(objects::none()), |objects| joined(objects.join())))
     });
-    let ((tables, witnessed), objects) = first_failure(tables, objects)?;
+    let (Moved { tables, witnessed, in_turn }, objects) = first_failure(tables, objects)?;
     let mut writer = shared.into_inner().map_err(|_| Error::new(Kind::Failed, "a worker failed while it wrote the script"))?;
 
     let release = if restricted { format!("\\unrestrict {key}\n\n") } else { String::new() };
@@ -132,11 +145,13 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
         writer.text(&mut squeezer, b"RESET lc_monetary;\n\n").map_err(failed)?;
     }
     warnings.extend(objects.warnings);
-    job.section(&mut writer, &mut squeezer, "data", &mut warnings)?;
+    let data = in_archive.as_ref().map_or(Text::Section("data"), |rows| Text::Entries(&rows.others));
+    job.section(&mut writer, &mut squeezer, &data, &mut warnings)?;
     writer.begin(section::POST_DATA);
-    job.section(&mut writer, &mut squeezer, "post-data", &mut warnings)?;
+    job.section(&mut writer, &mut squeezer, &Text::Section("post-data"), &mut warnings)?;
     let mut told = std::collections::BTreeSet::new();
     warnings.retain(|warning| told.insert(warning.clone()));
+    let calling = std::mem::take(&mut snapshot.reach.indexes);
     // The locks and the snapshot were held to the end of the last read: had the session died, rows might have been lost to a TRUNCATE.
     snapshot.release()?;
     let done = writer.finish(&mut squeezer).map_err(failed)?;
@@ -157,6 +172,8 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
         not_included,
         partitioned,
         money,
+        in_turn,
+        calling,
     })
 }
 
@@ -303,14 +320,32 @@ impl Job<'_> {
         file.sync_all().map_err(|error| Error::io("sync", &path, error)).map(|()| warnings)
     }
 
-    /// Appends one section of the archive, as SQL, to the script. Tells whether it uses `\restrict`.
-    fn section(&self, writer: &mut ScriptWriter<NewFile, NewFile>, squeezer: &mut Squeezer, name: &str, warnings: &mut Vec<String>) -> Result<bool> {
-        let tool = self.pg_restore().arg("--file=-").arg(format!("--section={name}")).arg(self.staging.path().join(names::SCHEMA));
+    /// The entries of the archive's data section, if there are rows among them and they come first.
+    fn rows_of_the_archive(&self, snapshot: &Snapshot) -> Result<Option<Rows>> {
+        if snapshot.special.is_empty() || snapshot.special.iter().any(|special| special.comes_in_turn(&snapshot.reach.tables)) {
+            return Ok(None);
+        }
+        let listing = self.pg_restore().args(["--list", "--section=data"]).arg(self.staging.path().join(names::SCHEMA)).output(1 << 30, self.stop)?;
+        let entries = contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))?;
+        Ok(Some(Rows::of(&entries)).filter(|rows| !rows.rows.is_empty()))
+    }
+
+    /// Appends a part of the archive, as SQL, to the script. Tells whether it uses `\restrict`.
+    fn section(&self, writer: &mut ScriptWriter<NewFile, NewFile>, squeezer: &mut Squeezer, text: &Text<'_>, warnings: &mut Vec<String>) -> Result<bool> {
+        let tool = self.pg_restore().arg("--file=-");
+        let tool = match text {
+            Text::Section(name) => tool.arg(format!("--section={name}")),
+            Text::Entries(entries) => {
+                self.staging.write(LIST, contents::list(entries).as_bytes())?;
+                tool.arg("--use-list").arg(self.staging.path().join(LIST))
+            }
+        };
+        let tool = tool.arg(self.staging.path().join(names::SCHEMA));
         let mut process = tool.start(Stdio::piped(), self.stop)?;
         let (mut restricted, mut beginning, mut members) = (false, true, Vec::new());
-        let text = process.stdout();
+        let stdout = process.stdout();
         let sink = Sink { writer, members: &mut members };
-        let written = compress_stream(squeezer, text, sink, |piece| {
+        let written = compress_stream(squeezer, stdout, sink, |piece| {
             // It stands among the first lines: no statement's text can imitate it there.
             restricted |= beginning && piece[..piece.len().min(2048)].split(|byte| *byte == b'\n').any(|line| line.starts_with(b"\\restrict "));
             beginning = false;
@@ -318,6 +353,9 @@ impl Job<'_> {
         // A disk that is full ends the child with SIGPIPE as well: the cause comes first.
         let plain = written.map_err(|error| self.write_failed("the script", error))?;
         warnings.extend(process.finish_told(|| ())?);
+        if matches!(text, Text::Entries(_)) {
+            self.staging.discard(LIST)?;
+        }
         writer.members(&[], plain).map_err(|error| self.write_failed("the script", error))?;
         Ok(restricted)
     }
@@ -325,6 +363,17 @@ impl Job<'_> {
     fn write_failed(&self, what: &str, error: std::io::Error) -> Error {
         self.stop.explain(Error::io("write", &self.staging.path().join(what), error))
     }
+}
+
+/// A list for pg_restore. It is no part of the backup.
+const LIST: &str = "entries.list";
+
+/// What pg_restore makes SQL of.
+enum Text<'a> {
+    /// A section of the archive.
+    Section(&'a str),
+    /// These entries.
+    Entries(&'a [u32]),
 }
 
 /// Writes members into the script; their plain length is added afterwards.

@@ -7,10 +7,12 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::Witnessed;
 use crate::postgres::catalogue::{self, Facts, Special, Table};
 use crate::postgres::connection::Connection;
+use crate::postgres::reach::{self, Reach};
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
 use crate::stop::Stop;
 use jiff::Timestamp;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How often the list of tables may change under us before we give up.
@@ -34,6 +36,8 @@ pub struct Snapshot {
     pub special: Vec<Special>,
     /// What is only digested.
     pub witnessed: Vec<Witnessed>,
+    /// What calls functions that are not built in: the rows of these tables come in turn.
+    pub reach: Reach,
 }
 
 impl Snapshot {
@@ -67,9 +71,10 @@ impl Snapshot {
                 continue;
             }
             let facts = catalogue::facts(&mut session)?;
-            let (plain, special) = again.divide(&facts.database.encoding);
+            let reach = reach::reach(&mut session)?;
+            let (plain, special) = again.divide(&facts.database.encoding, &reach.tables);
             let witnessed = catalogue::witnessed(&mut session, standby)?;
-            return Ok(Snapshot { session, id, at, facts, plain, special, witnessed });
+            return Ok(Snapshot { session, id, at, facts, plain, special, witnessed, reach });
         }
         Err(Error::new(Kind::Failed, format!("tables were created or dropped during each of {ATTEMPTS} attempts to lock them all"))
             .hinted("run the backup when fewer tables are created and dropped"))
@@ -108,8 +113,8 @@ impl Lists {
     }
 
     /// Leaves to pg_dump the smallest tables where there are so many that their names do not fit into its argument list, and those whose
-    /// name cannot be given to it.
-    fn divide(mut self, encoding: &str) -> (Vec<Table>, Vec<Special>) {
+    /// name cannot be given to it. Where it gets one of those that come in turn, it gets all of them: they have one order.
+    fn divide(mut self, encoding: &str, in_turn: &HashSet<u32>) -> (Vec<Table>, Vec<Special>) {
         let mut by_size: Vec<usize> = (0..self.plain.len()).collect();
         by_size.sort_by_key(|index| std::cmp::Reverse(self.plain[*index].bytes));
         let (mut room, mut kept) = (ARGUMENT_BYTES, vec![false; self.plain.len()]);
@@ -120,6 +125,11 @@ impl Lists {
             if kept[index] {
                 room -= pattern.len() + 40;
             }
+        }
+        let has_turn = |index: usize| in_turn.contains(&self.plain[index].oid);
+        let of_special = self.special.iter().any(|special| special.comes_in_turn(in_turn));
+        if of_special || (0..kept.len()).any(|index| !kept[index] && has_turn(index)) {
+            (0..kept.len()).filter(|index| has_turn(*index)).for_each(|index| kept[index] = false);
         }
         let (mut plain, mut index) = (Vec::new(), 0);
         for table in self.plain {

@@ -3,6 +3,7 @@
 //! Invariant: memory is bounded by workers × unit size; a unit is appended whole or, for a row larger than a unit, under the writer's lock.
 
 use super::snapshot::Snapshot;
+use super::turn::Part;
 use super::{Job, Shared, entry, header_of};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
@@ -12,12 +13,15 @@ use crate::postgres::copy::{Piece, Progress};
 use crate::postgres::quote::{quote_ident, quote_qualified};
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
+use crate::repository::files::NewFile;
 use crate::script::UNIT_BYTES;
 use crate::script::digest::{Digest, RowStream};
 use crate::script::gzip::Squeezer;
+use crate::script::writer::ScriptWriter;
 use crate::stop::Reason;
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 /// A part of a big table is never smaller than this on the server's disk, so that the cost of a query stays small against it.
 const SMALLEST_PART: u64 = 4 << 20;
@@ -36,8 +40,29 @@ struct Item {
     lock: String,
     /// The size on the server's disk, estimated, in bytes.
     bytes: u64,
-    /// Whether the rows go into the script, or are only counted and digested because pg_dump moves them.
-    write: bool,
+    /// Where the rows go.
+    into: Into,
+}
+
+/// Where rows go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Into {
+    /// Into the script, as units of their own.
+    Units,
+    /// Into a file, because they come in turn.
+    Turn,
+    /// Nowhere: they are only counted and digested, because pg_dump moves them.
+    Nowhere,
+}
+
+/// What was moved.
+pub struct Moved {
+    /// The manifest's list of tables.
+    pub tables: Vec<Table>,
+    /// The digests of what is only witnessed.
+    pub witnessed: Vec<Witnessed>,
+    /// The places of the tables whose rows come in turn.
+    pub in_turn: Vec<u32>,
 }
 
 /// What all workers share.
@@ -50,14 +75,16 @@ struct Work<'a> {
     /// Items whose table somebody waits to lock exclusively: the coordinator, which holds the lock already, reads them.
     contended: Mutex<Vec<usize>>,
     digests: Vec<Mutex<(Digest, u64)>>,
+    /// The rows that come in turn, by their items.
+    turn: Mutex<BTreeMap<usize, Part>>,
     /// For each table, the items that are not done yet.
     left: Vec<AtomicUsize>,
     headers: Vec<String>,
 }
 
-/// Moves the rows of every table into the script. Returns the manifest's list of tables, and the digests of what is only witnessed.
-pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Result<(Vec<Table>, Vec<Witnessed>)> {
-    let mut tables: Vec<Table> = Vec::new();
+/// Moves the rows of every table into the script.
+pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Result<Moved> {
+    let (mut tables, mut in_turn): (Vec<Table>, Vec<u32>) = Default::default();
     let (mut items, mut headers) = (Vec::new(), Vec::new());
     let encoding = snapshot.facts.database.encoding.clone();
     let total: u64 = snapshot.plain.iter().map(|table| table.bytes).sum();
@@ -67,23 +94,27 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         let index = tables.len();
         tables.push(entry(table, None, Mover::Units));
         headers.push(header_of(&tables[index], &encoding));
-        items.extend(cut(table, index, part, &encoding));
+        let turn = snapshot.reach.tables.contains(&table.oid);
+        in_turn.extend(turn.then_some(index as u32));
+        items.extend(cut(table, index, part, &encoding, if turn { Into::Turn } else { Into::Units }));
     }
     for special in &snapshot.special {
         let table = &special.table;
         let names = special.leaves.iter().map(|(_, name)| name.clone());
         for (copy, lock) in special.copies(&encoding).into_iter().zip(names) {
-            items.push(Item { table: tables.len(), copy, lock, bytes: 0, write: false });
+            items.push(Item { table: tables.len(), copy, lock, bytes: 0, into: Into::Nowhere });
         }
+        in_turn.extend(special.comes_in_turn(&snapshot.reach.tables).then_some(tables.len() as u32));
         headers.push(String::new());
         tables.push(entry(table, special.condition.as_ref(), Mover::PgDump));
     }
     let (moved, mut witnessed) = (tables.len(), std::mem::take(&mut snapshot.witnessed));
     for (place, values) in witnessed.iter().enumerate() {
         let copy = catalogue::copy_of_witnessed(values, &encoding);
-        items.push(Item { table: moved + place, copy, lock: quote_qualified(&values.schema, &values.name), bytes: 0, write: false });
+        items.push(Item { table: moved + place, copy, lock: quote_qualified(&values.schema, &values.name), bytes: 0, into: Into::Nowhere });
         headers.push(String::new());
     }
+    // Parts of equal size stay in the order of the table's pages.
     items.sort_by_key(|item| std::cmp::Reverse(item.bytes));
     let left: Vec<AtomicUsize> = headers.iter().map(|_| AtomicUsize::new(0)).collect();
     for item in &items {
@@ -95,6 +126,7 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         snapshot: snapshot.id.clone(),
         next: AtomicUsize::new(0),
         contended: Mutex::default(),
+        turn: Mutex::default(),
         digests: headers.iter().map(|_| Mutex::default()).collect(),
         left,
         items,
@@ -119,8 +151,9 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
     let contended = std::mem::take(&mut *work.contended.lock().map_err(poisoned)?);
     let mut mover = Mill::new(&work);
     for index in contended {
-        mover.copy(&mut snapshot.session, &work.items[index])?;
+        mover.copy(&mut snapshot.session, index)?;
     }
+    mover.take_turns(&in_turn)?;
     for (table, digest) in tables.iter_mut().zip(&work.digests) {
         let (digest, units) = *digest.lock().map_err(poisoned)?;
         (table.rows, table.bytes, table.digest, table.units) = (digest.rows, digest.bytes, digest.hex(), units);
@@ -129,7 +162,7 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
         let (digest, _) = *digest.lock().map_err(poisoned)?;
         (values.rows, values.digest) = (digest.rows, digest.hex());
     }
-    Ok((tables, witnessed))
+    Ok(Moved { tables, witnessed, in_turn })
 }
 
 fn poisoned<T>(_: std::sync::PoisonError<T>) -> Error {
@@ -137,9 +170,9 @@ fn poisoned<T>(_: std::sync::PoisonError<T>) -> Error {
 }
 
 /// One item for a table, or several for the ctid ranges of a big one.
-fn cut(table: &catalogue::Table, index: usize, part: u64, encoding: &str) -> Vec<Item> {
+fn cut(table: &catalogue::Table, index: usize, part: u64, encoding: &str, into: Into) -> Vec<Item> {
     let (qualified, options) = (table.qualified(), format!("TO STDOUT WITH (FORMAT text, ENCODING '{encoding}')"));
-    let item = |copy, bytes| Item { table: index, copy, lock: qualified.clone(), bytes, write: true };
+    let item = |copy, bytes| Item { table: index, copy, lock: qualified.clone(), bytes, into };
     let parts = if table.splittable { (table.bytes / part).min(table.pages) } else { 1 };
     if parts <= 1 {
         return vec![item(format!("COPY {qualified}{} {options}", table.column_list()), table.bytes)];
@@ -173,7 +206,7 @@ impl Work<'_> {
             // Without NOWAIT we would queue behind whoever waits for the coordinator's lock to go, and wait for ever.
             session.execute("SAVEPOINT k")?;
             match session.execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", item.lock)) {
-                Ok(()) => mill.copy(&mut session, item)?,
+                Ok(()) => mill.copy(&mut session, index)?,
                 Err(error) if ServerError::of(&error).is_some_and(|error| error.sqlstate == "55P03") => {
                     session.execute("ROLLBACK TO SAVEPOINT k")?;
                     self.contended.lock().map_err(poisoned)?.push(index);
@@ -219,13 +252,15 @@ impl<'a> Mill<'a> {
     }
 
     /// Runs one COPY to its end.
-    fn copy(&mut self, session: &mut Session, item: &Item) -> Result<()> {
+    fn copy(&mut self, session: &mut Session, index: usize) -> Result<()> {
         let work = self.work;
+        let item = &work.items[index];
         let failed = |error: std::io::Error| work.job.write_failed("the script", error);
         self.squeeze(&work.headers[item.table]).map_err(failed)?;
         let mut copy = session.copy_out(&item.copy)?;
         // Whole rows are digested at once; a row that comes in parts goes through a stream.
         let (mut digest, mut huge, mut units, mut told) = (Digest::default(), RowStream::default(), 0, 0);
+        let mut part = (item.into == Into::Turn).then(|| Part::new(work.job, index)).transpose()?;
         loop {
             self.rows.clear();
             let before = digest.rows + huge.digest.rows;
@@ -237,7 +272,7 @@ impl<'a> Mill<'a> {
                     huge.end_row();
                 }
             })?;
-            if !item.write {
+            if item.into == Into::Nowhere {
                 if progress == Progress::End {
                     break;
                 }
@@ -246,12 +281,11 @@ impl<'a> Mill<'a> {
             let mut rows = digest.rows + huge.digest.rows - before;
             if progress == Progress::Partial {
                 // A row larger than a unit: its members go to the script one by one, and nobody else's in between.
-                let mut writer = work.writer.lock().map_err(poisoned)?;
-                writer.begin_unit(item.table as u32, &self.header, work.headers[item.table].len() as u64).map_err(failed)?;
+                let mut out = self.out(item.table, &mut part)?;
                 loop {
                     self.body.clear();
                     self.squeezer.compress(&self.rows, &mut self.body).map_err(failed)?;
-                    writer.unit_rows(&self.body, self.rows.len() as u64).map_err(failed)?;
+                    out.rows(&self.body, self.rows.len() as u64).map_err(failed)?;
                     self.rows.clear();
                     if !huge.is_open() {
                         break;
@@ -271,17 +305,13 @@ impl<'a> Mill<'a> {
                         }
                     }
                 }
-                writer.end_unit(&self.footer, FOOTER.len() as u64, rows).map_err(failed)?;
-                units += 1;
+                units += out.end(&self.footer, rows).map_err(failed)?;
             } else if !self.rows.is_empty() {
                 self.body.clear();
                 self.squeezer.compress(&self.rows, &mut self.body).map_err(failed)?;
-                let mut writer = work.writer.lock().map_err(poisoned)?;
-                writer.begin_unit(item.table as u32, &self.header, work.headers[item.table].len() as u64).map_err(failed)?;
-                writer.unit_rows(&self.body, self.rows.len() as u64).map_err(failed)?;
-                writer.end_unit(&self.footer, FOOTER.len() as u64, rows).map_err(failed)?;
-                drop(writer);
-                units += 1;
+                let mut out = self.out(item.table, &mut part)?;
+                out.rows(&self.body, self.rows.len() as u64).map_err(failed)?;
+                units += out.end(&self.footer, rows).map_err(failed)?;
             }
             // The bar counts bytes on the server's disk: each row of a part is taken to be an equal share of what is left of it.
             let share = (item.bytes.saturating_sub(told)).min(self.rows.len() as u64);
@@ -292,14 +322,83 @@ impl<'a> Mill<'a> {
             }
         }
         work.job.observer.event(&Event::Moved { bytes: item.bytes.saturating_sub(told), rows: 0 });
+        if let Some(part) = part.map(|part| part.finish(work.job)).transpose()?.flatten() {
+            work.turn.lock().map_err(poisoned)?.insert(index, part);
+        }
         digest.add(&huge.digest);
         let mut total = work.digests[item.table].lock().map_err(poisoned)?;
         total.0.add(&digest);
         total.1 += units;
         drop(total);
-        if item.write && work.left[item.table].fetch_sub(1, Ordering::Relaxed) == 1 {
+        if item.into != Into::Nowhere && work.left[item.table].fetch_sub(1, Ordering::Relaxed) == 1 {
             work.job.observer.event(&Event::Table);
         }
         Ok(())
+    }
+
+    /// Where a unit's rows, or a part's, are to be written.
+    fn out<'p>(&self, table: usize, part: &'p mut Option<Part>) -> Result<Out<'p>>
+    where
+        'a: 'p,
+    {
+        let work = self.work;
+        if let Some(part) = part {
+            return Ok(Out::Part(part));
+        }
+        let mut writer = work.writer.lock().map_err(poisoned)?;
+        writer.begin_unit(table as u32, &self.header, work.headers[table].len() as u64).map_err(|error| work.job.write_failed("the script", error))?;
+        Ok(Out::Unit(writer))
+    }
+
+    /// Appends the rows that come in turn.
+    fn take_turns(&mut self, tables: &[u32]) -> Result<()> {
+        let work = self.work;
+        let failed = |error: std::io::Error| work.job.write_failed("the script", error);
+        let mut parts: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
+        for (index, part) in std::mem::take(&mut *work.turn.lock().map_err(poisoned)?) {
+            parts.entry(work.items[index].table).or_default().push(part);
+        }
+        let mut writer = work.writer.lock().map_err(poisoned)?;
+        for table in tables {
+            let index = *table as usize;
+            let Some(parts) = parts.remove(&index) else { continue };
+            self.squeeze(&work.headers[index]).map_err(failed)?;
+            writer.begin_unit(*table, &self.header, work.headers[index].len() as u64).map_err(failed)?;
+            let rows = parts.iter().map(|part| part.rows).sum();
+            for part in parts {
+                part.append(work.job, &mut writer)?;
+                work.job.stop.check()?;
+                work.job.stop.moved();
+            }
+            writer.end_unit(&self.footer, FOOTER.len() as u64, rows).map_err(failed)?;
+            work.digests[index].lock().map_err(poisoned)?.1 = 1;
+        }
+        Ok(())
+    }
+}
+
+/// Where rows are being written: into a unit, whose writer nobody else has meanwhile, or a part of a table that comes in turn.
+enum Out<'p> {
+    Unit(MutexGuard<'p, ScriptWriter<NewFile, NewFile>>),
+    Part(&'p mut Part),
+}
+
+impl Out<'_> {
+    fn rows(&mut self, member: &[u8], plain: u64) -> std::io::Result<()> {
+        match self {
+            Out::Unit(writer) => writer.unit_rows(member, plain),
+            Out::Part(part) => part.member(member, plain),
+        }
+    }
+
+    /// Returns how many units were written.
+    fn end(self, footer: &[u8], rows: u64) -> std::io::Result<u64> {
+        match self {
+            Out::Unit(mut writer) => writer.end_unit(footer, FOOTER.len() as u64, rows).map(|()| 1),
+            Out::Part(part) => {
+                part.rows += rows;
+                Ok(0)
+            }
+        }
     }
 }

@@ -254,7 +254,7 @@ pub fn is_empty(session: &mut Session, schema: &str, name: &str) -> Result<bool>
 }
 
 /// Tables outside of the system's schemas and of extensions.
-const OURS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relpersistence <> 't'
+pub(super) const OURS: &str = "n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relpersistence <> 't'
     AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend e WHERE e.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND e.objid = c.oid AND e.deptype = 'e')";
 
 /// Partitioned tables whose rows may go to another partition on another server, because the hash of an enum value depends on its OID. pg_dump
@@ -354,6 +354,13 @@ impl Special {
                 vec![format!("COPY (SELECT {columns} FROM {} {condition}) {options}", self.table.qualified())]
             }
         }
+    }
+}
+
+impl Special {
+    /// Whether rows of it come in turn, which tables with these OIDs do.
+    pub fn comes_in_turn(&self, in_turn: &std::collections::HashSet<u32>) -> bool {
+        self.leaves.iter().map(|(oid, _)| oid).chain([&self.table.oid]).any(|oid| in_turn.contains(oid))
     }
 }
 

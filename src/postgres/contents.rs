@@ -58,10 +58,48 @@ impl Entry {
         self.rest.starts_with("EVENT TRIGGER ")
     }
 
+    /// Whether it is a function, or comes with functions of its own.
+    pub fn is_function(&self) -> bool {
+        ["FUNCTION ", "AGGREGATE ", "PROCEDURE ", "OPERATOR CLASS ", "OPERATOR FAMILY "].iter().any(|kind| self.rest.starts_with(kind))
+    }
+
+    /// Whether an expression that needs it needs what it needs.
+    pub fn is_part_of_expression(&self) -> bool {
+        ["OPERATOR ", "DOMAIN ", "TYPE ", "SHELL TYPE ", "CAST "].iter().any(|kind| self.rest.starts_with(kind))
+    }
+
+    /// Whether it is a CHECK that is added after the rows, or another constraint that locks its table against everybody while it is.
+    pub fn is_constraint_on_rows(&self) -> bool {
+        self.rest.starts_with("CHECK CONSTRAINT ") || self.is_index_of_constraint()
+    }
+
     /// Whether it is a table's rows.
     pub fn is_table_data(&self) -> bool {
         self.rest.starts_with("TABLE DATA ")
     }
+}
+
+/// The entries of an archive that hold rows, and those of its data section that hold none (values of sequences), each in the archive's order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The rows of tables.
+    pub rows: Vec<u32>,
+    /// The others.
+    pub others: Vec<u32>,
+}
+
+impl Rows {
+    /// Of a listing of the data section.
+    pub fn of(section: &[Entry]) -> Rows {
+        let (rows, others) = section.iter().partition::<Vec<&Entry>, _>(|entry| entry.is_table_data());
+        let ids = |entries: Vec<&Entry>| entries.into_iter().map(|entry| entry.id).collect();
+        Rows { rows: ids(rows), others: ids(others) }
+    }
+}
+
+/// A list of entries as `--use-list` reads it, which looks at their numbers only.
+pub fn list(entries: &[u32]) -> String {
+    entries.iter().map(|id| format!("{id};\n")).collect()
 }
 
 /// The OID of pg_class itself (pg_class.dat: fixed in all versions).

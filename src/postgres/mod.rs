@@ -18,6 +18,7 @@ pub mod passfile;
 pub mod preload;
 pub mod properties;
 pub mod quote;
+pub mod reach;
 pub mod roles;
 pub mod sandbox;
 pub mod server_error;

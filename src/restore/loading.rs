@@ -17,7 +17,7 @@ use crate::script::digest::{Digest, RowStream};
 use crate::script::reader::UnitReader;
 use crate::script::unit::Unit;
 use crate::verify;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::sync::{Mutex, MutexGuard, mpsc};
 
@@ -43,13 +43,17 @@ pub struct Rows<'a> {
     pub tables: &'a BTreeSet<usize>,
     /// Their units.
     pub units: &'a [Unit],
+    /// Those of them that follow when all others are loaded, one after the other.
+    pub in_turn: &'a [usize],
 }
 
 /// Loads all units, and meanwhile builds indexes of tables that are loaded, and checks foreign keys of tables that have their indexes. `serial`: the
 /// target, for sessions in which an index is built by one process.
 pub fn load(job: &Job<'_>, script: &File, what: Rows<'_>, builds: Vec<Build>, keys: Vec<Key>, serial: Option<&Connection>) -> Result<Loaded> {
     let (tables, units) = (&job.manifest.tables, what.units);
-    let queue = Queue::new(units, builds, keys, job.request.jobs);
+    let in_turn: HashSet<usize> = what.in_turn.iter().copied().collect();
+    let (turns, others): (Vec<Unit>, Vec<Unit>) = units.iter().partition(|unit| in_turn.contains(&(unit.table as usize)));
+    let queue = Queue::new(&others, builds, keys, job.request.jobs);
     job.observer.event(&Event::Total {
         bytes: units.iter().map(|unit| unit.bytes).sum(),
         tables: what.tables.iter().filter(|table| tables[**table].moved_by == Mover::Units).count() as u64,
@@ -98,6 +102,7 @@ pub fn load(job: &Job<'_>, script: &File, what: Rows<'_>, builds: Vec<Build>, ke
     });
     crate::stop::first_cause(results)?;
     job.stop.check()?;
+    take_turns(job, script, what.in_turn, &turns, &found)?;
     let (mut loaded, mut wrong) = (Loaded { keys: queue.left(), ..Loaded::default() }, Vec::new());
     for (index, (table, digest)) in tables.iter().zip(found).enumerate().filter(|(index, _)| what.tables.contains(index)) {
         if table.moved_by == Mover::PgDump {
@@ -111,6 +116,21 @@ pub fn load(job: &Job<'_>, script: &File, what: Rows<'_>, builds: Vec<Build>, ke
         loaded.bytes += digest.bytes;
     }
     if job.request.no_check || wrong.is_empty() { Ok(loaded) } else { Err(verify::failure(&job.request.backup.id, &wrong)) }
+}
+
+/// Loads the tables that come in turn: one session, one COPY a table. Not as frozen: a function would see rows of its own statement.
+fn take_turns(job: &Job<'_>, script: &File, in_turn: &[usize], units: &[Unit], found: &[Mutex<Digest>]) -> Result<()> {
+    let by_table = verify::units_of(units);
+    if by_table.is_empty() {
+        return Ok(());
+    }
+    let (mut session, mut reader) = (connect(job)?, UnitReader::default());
+    for index in in_turn {
+        let Some(units) = by_table.get(&(*index as u32)) else { continue };
+        let (digest, _) = send(job, &mut session, &mut reader, script, Load { table: &job.manifest.tables[*index], units, freeze: false, until: None })?;
+        locked(&found[*index]).add(&digest);
+    }
+    Ok(())
 }
 
 fn locked(digest: &Mutex<Digest>) -> MutexGuard<'_, Digest> {

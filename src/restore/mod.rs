@@ -16,6 +16,7 @@ mod rehearsal;
 mod renaming;
 mod roles;
 mod tables;
+mod turn;
 mod undo;
 
 use crate::error::{Error, Kind, Result};
@@ -39,6 +40,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use turn::Turns;
 
 /// What to restore, where to, and how.
 #[derive(Debug, Clone)]
@@ -301,15 +303,20 @@ impl Job<'_> {
         let (request, manifest) = (self.request, self.manifest);
         self.observer.event(&Event::Step("pre-data"));
         self.pre_data()?;
-        let order = self.order()?;
+        // Only a verbose listing tells what needs what.
+        let archive = self.listing(&["--verbose"])?;
+        let turns = turn::turns(manifest, &archive, &self.listing(&["--section=data"])?);
+        let order = self.order(&archive, &turns)?;
         self.observer.event(&Event::Step("rows"));
+        self.apply_entries(&self.programs, "first", &turns.first, 1)?;
         let script = open_file(&request.backup.path.join(&manifest.script.file))?;
         let (builds, keys) = order.as_ref().map(|order| (order.builds.clone(), order.early_keys.clone())).unwrap_or_default();
         let all: BTreeSet<usize> = (0..manifest.tables.len()).collect();
         let serial = if builds.is_empty() { None } else { self.serial()? };
         let (objects, rows) = std::thread::scope(|scope| {
             let objects = scope.spawn(|| self.together(objects::load(self, &script)));
-            let rows = self.together(loading::load(self, &script, loading::Rows { tables: &all, units }, builds, keys, serial.as_ref()));
+            let rows =
+                self.together(loading::load(self, &script, loading::Rows { tables: &all, units, in_turn: &turns.tables }, builds, keys, serial.as_ref()));
             (objects.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the restore panicked: this is a bug in kluis"))), rows)
         });
         let ((objects, labels), rows): ((LargeObjects, Vec<String>), loading::Loaded) = crate::dump::first_failure(objects, rows)?;
@@ -317,7 +324,10 @@ impl Job<'_> {
             return Err(verify::failure(&request.backup.id, &["the large objects that were loaded are not those of the snapshot".to_owned()]));
         }
         self.observer.event(&Event::Step("data"));
-        self.apply(self.pg_restore().arg("--section=data").arg(self.archive()))?;
+        match &turns.last {
+            Some(entries) => self.apply_entries(&self.programs, "data", entries, 1)?,
+            None => self.apply(self.pg_restore().arg("--section=data").arg(self.archive()))?,
+        }
         self.observer.event(&Event::Step("indexes"));
         match &order {
             Some(order) => self.rest(order, &rows.keys, serial.as_ref())?,
@@ -386,16 +396,12 @@ impl Job<'_> {
         Ok(tried.ok().map(|_| connection))
     }
 
-    /// How indexes, keys and views follow the rows. None where nothing depends on it: there are few rows, and no indexes that join others.
-    fn order(&self) -> Result<Option<Order>> {
+    /// How indexes, keys and views follow the rows. None where nothing depends on it: there are few rows, and nothing that goes one after the other.
+    fn order(&self, archive: &[Entry], turns: &Turns) -> Result<Option<Order>> {
         let large = self.manifest.tables.iter().map(|table| table.bytes).sum::<u64>() >= order::LARGE;
-        // Only a verbose listing tells what needs what, and only one that is not tells what is in the section.
-        let section = self.listing(&["--section=post-data"])?;
-        if !large && !section.iter().any(Entry::is_index_attachment) {
-            return Ok(None);
-        }
-        let section: BTreeSet<u32> = section.iter().map(|entry| entry.id).collect();
-        Ok(Some(order::order(&self.listing(&["--verbose"])?, &section, &self.manifest.tables)))
+        let section: BTreeSet<u32> = self.listing(&["--section=post-data"])?.iter().map(|entry| entry.id).collect();
+        let order = order::order(archive, &section, &self.manifest.tables, &turns.tables.iter().copied().collect(), &self.manifest.calling);
+        Ok((large || !order.turn.is_empty()).then_some(order))
     }
 
     /// The archive's table of contents, as pg_restore lists it with these options.
@@ -409,7 +415,7 @@ impl Job<'_> {
         let jobs = self.request.jobs;
         let to = &self.programs;
         self.apply_entries(to, "rest", &order.rest, jobs)?;
-        self.apply_entries(to, "attach", &order.attach, 1)?;
+        self.apply_entries(to, "turn", &order.turn, 1)?;
         self.apply_entries(to, "late", &order.late, jobs)?;
         let all_keys: Vec<u32> = order.keys.iter().copied().chain(left.iter().map(|key| key.entry)).collect();
         // Keys of large tables follow each other, as they lock them: they are what is waited for, and processes beside a view's own would only be in their way.
@@ -514,18 +520,24 @@ impl Job<'_> {
 
     /// A list of entries, as a file for pg_restore, which looks at their numbers only. The file goes with the value.
     fn list_file(&self, name: &str, entries: &[u32]) -> Result<List> {
-        let path = self.request.scratch.join(format!(".kluis-list-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_file(&path);
-        let mut file = crate::repository::files::create_file(&path)?;
-        let list = List(path);
-        let text: String = entries.iter().map(|id| format!("{id};\n")).collect();
-        file.write_all(text.as_bytes()).map_err(|error| Error::io("write", &list.0, error))?;
-        Ok(list)
+        List::new(self.request.scratch, name, entries)
     }
 }
 
-/// A file that is removed with the value.
-struct List(PathBuf);
+/// A list of entries for pg_restore, in a file that is removed with the value.
+pub struct List(pub PathBuf);
+
+impl List {
+    /// In this folder.
+    pub fn new(folder: &Path, name: &str, entries: &[u32]) -> Result<List> {
+        let path = folder.join(format!(".kluis-list-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        let mut file = crate::repository::files::create_file(&path)?;
+        let list = List(path);
+        file.write_all(contents::list(entries).as_bytes()).map_err(|error| Error::io("write", &list.0, error))?;
+        Ok(list)
+    }
+}
 
 impl Drop for List {
     fn drop(&mut self) {

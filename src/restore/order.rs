@@ -3,9 +3,10 @@
 //! It owns that plan, made of the archive's own table of contents and its dependencies; it leaves carrying it out to its siblings. Pure.
 //! Invariant: every entry stands in exactly one part, and never in an earlier part than an entry that it needs.
 
+use super::turn::Calls;
 use crate::manifest::{Mover, Table};
 use crate::postgres::contents::Entry;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// From how many bytes of rows an index of a table is built on its own, as soon as the table is loaded. Below, the start of a pg_restore for it
 /// would take as long as the index.
@@ -63,8 +64,9 @@ pub struct Order {
     pub early_keys: Vec<Key>,
     /// Everything else that is neither in `keys` nor in `views` and needs none of them.
     pub rest: Vec<u32>,
-    /// Indexes of partitions that join their parent's, one after the other: two at once do not see each other, and the parent's index stays invalid.
-    pub attach: Vec<u32>,
+    /// What goes one after the other. Indexes of partitions that join their parent's: two at once do not see each other, and the parent's index stays
+    /// invalid. Constraints that call functions which are not built in: each locks its table, and may read the other's.
+    pub turn: Vec<u32>,
     /// What needs one of those.
     pub late: Vec<u32>,
     /// The other foreign keys.
@@ -79,7 +81,7 @@ pub struct Order {
 enum Part {
     Build,
     Rest,
-    Attach,
+    Turn,
     Late,
     Keys,
     Views,
@@ -87,8 +89,10 @@ enum Part {
 }
 
 /// The order for those of an archive's entries that are in its post-data section. They stand in the archive's own order: what an entry needs comes
-/// before it.
-pub fn order(archive: &[Entry], section: &BTreeSet<u32>, tables: &[Table]) -> Order {
+/// before it. `in_turn`: the places of tables whose rows come last; and what calls functions that are not built in waits for all rows of all tables, `calling`
+/// among others.
+pub fn order(archive: &[Entry], section: &BTreeSet<u32>, tables: &[Table], in_turn: &HashSet<usize>, calling: &[(u32, u32)]) -> Order {
+    let (calls, calling) = (Calls::of(archive), calling.iter().copied().collect::<HashSet<(u32, u32)>>());
     let objects: HashMap<(u32, u32), usize> = tables
         .iter()
         .enumerate()
@@ -101,8 +105,9 @@ pub fn order(archive: &[Entry], section: &BTreeSet<u32>, tables: &[Table]) -> Or
     let (mut order, mut parts): (Order, HashMap<u32, Part>) = (Order::default(), HashMap::new());
     let (mut together, mut built): (HashMap<usize, usize>, HashMap<u32, usize>) = (HashMap::new(), HashMap::new());
     for entry in archive.iter().filter(|entry| section.contains(&entry.id)) {
-        let table = of_table(entry).filter(|table| entry.is_index() && tables[*table].bytes >= LARGE);
-        let (own, needs) = (own_part(entry, table.is_some()), entry.needs.iter().filter_map(|id| parts.get(id)));
+        let waits = calling.contains(&(entry.catalogue, entry.oid)) || calls.calls(entry);
+        let table = of_table(entry).filter(|table| entry.is_index() && tables[*table].bytes >= LARGE && !waits && !in_turn.contains(table));
+        let (own, needs) = (own_part(entry, table.is_some(), waits), entry.needs.iter().filter_map(|id| parts.get(id)));
         let part = needs.fold(own, |part, needed| after(*needed, part));
         match part {
             Part::Build => {
@@ -120,9 +125,9 @@ pub fn order(archive: &[Entry], section: &BTreeSet<u32>, tables: &[Table]) -> Or
                 }
             }
             Part::Rest => order.rest.push(entry.id),
-            Part::Attach => order.attach.push(entry.id),
+            Part::Turn => order.turn.push(entry.id),
             Part::Late => order.late.push(entry.id),
-            Part::Keys => match early_key(entry, &known, &parts, &built) {
+            Part::Keys => match early_key(entry, &known, &parts, &built).filter(|key| key.tables.iter().all(|table| !in_turn.contains(table))) {
                 Some(key) => order.early_keys.push(key),
                 None => order.keys.push(entry.id),
             },
@@ -147,11 +152,11 @@ fn early_key(entry: &Entry, known: &HashMap<u32, Option<usize>>, parts: &HashMap
     ready.then(|| Key { tables: tables.clone(), entry: entry.id })
 }
 
-fn own_part(entry: &Entry, of_large_table: bool) -> Part {
+fn own_part(entry: &Entry, of_large_table: bool, waits: bool) -> Part {
     if of_large_table {
         Part::Build
-    } else if entry.is_index_attachment() {
-        Part::Attach
+    } else if entry.is_index_attachment() || waits && entry.is_constraint_on_rows() {
+        Part::Turn
     } else if entry.is_foreign_key() {
         Part::Keys
     } else if entry.is_refresh() {
@@ -170,8 +175,8 @@ fn after(needed: Part, part: Part) -> Part {
         // A pg_restore of its own has only its own entries: what needs another one waits for all of them.
         (Part::Build | Part::Rest, Part::Build) => Part::Rest,
         (Part::Build | Part::Rest, part) => part,
-        (Part::Attach | Part::Late, Part::Build | Part::Rest | Part::Late) | (Part::Late, Part::Attach) => Part::Late,
-        (Part::Attach | Part::Late, part) => part,
+        (Part::Turn | Part::Late, Part::Build | Part::Rest | Part::Late) | (Part::Late, Part::Turn) => Part::Late,
+        (Part::Turn | Part::Late, part) => part,
         (needed, part) if needed == part => part,
         (Part::Keys | Part::Views, _) => Part::Last,
     }

@@ -283,8 +283,9 @@ fn fill(job: &Job<'_>, plan: &Plan, missing: &BTreeSet<usize>, present: &[usize]
     job.observer.event(&Event::Step("rows"));
     let script = open_file(&job.request.backup.path.join(&job.manifest.script.file))?;
     if !missing.is_empty() {
+        let in_turn: Vec<usize> = job.manifest.in_turn.iter().flatten().map(|place| *place as usize).collect();
         let units: Vec<Unit> = units.iter().filter(|unit| missing.contains(&(unit.table as usize))).copied().collect();
-        let loaded = loading::load(job, &script, Rows { tables: missing, units: &units }, Vec::new(), Vec::new(), None)?;
+        let loaded = loading::load(job, &script, Rows { tables: missing, units: &units, in_turn: &in_turn }, Vec::new(), Vec::new(), None)?;
         restored.tables += loaded.tables;
         restored.rows += loaded.rows;
         restored.bytes += loaded.bytes;
@@ -344,7 +345,10 @@ fn replace(job: &Job<'_>, present: &[usize], units: &[Unit], script: &std::fs::F
         clear(&mut session, job.manifest, present)?;
     }
     let mut reader = UnitReader::default();
-    for index in &parents_first(&mut session, job.manifest, present)? {
+    let mut in_order = parents_first(&mut session, job.manifest, present)?;
+    // Those whose rows may need others' come behind them.
+    in_order.sort_by_key(|index| job.manifest.turn_of(*index));
+    for index in &in_order {
         let table = &job.manifest.tables[*index];
         let units = by_table.get(&(*index as u32)).map_or(&[][..], Vec::as_slice);
         let (digest, _) = loading::send(job, &mut session, &mut reader, script, loading::Load { table, units, freeze: false, until: None })?;

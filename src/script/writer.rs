@@ -67,8 +67,8 @@ impl<W: Write, I: Write> ScriptWriter<W, I> {
     }
 
     /// Appends members that `compress_stream` made earlier and that hold `plain` bytes.
-    pub fn copy(&mut self, mut members: impl Read, plain: u64) -> io::Result<()> {
-        let mut buffer = vec![0; 256 << 10];
+    pub fn copy(&mut self, members: impl Read, plain: u64) -> io::Result<()> {
+        let (mut members, mut buffer) = (members, vec![0; 256 << 10]);
         loop {
             match members.read(&mut buffer) {
                 Ok(0) => break,
@@ -96,6 +96,17 @@ impl<W: Write, I: Write> ScriptWriter<W, I> {
         unit.body += member.len() as u64;
         unit.bytes += plain;
         unit.members += 1;
+        Ok(())
+    }
+
+    /// Appends so many members of rows, made earlier, to the open unit; they hold `plain` bytes.
+    pub fn unit_members(&mut self, rows: impl Read, members: u32, plain: u64) -> io::Result<()> {
+        let before = self.offset;
+        self.copy(rows, plain)?;
+        let unit = self.open.as_mut().expect("a unit was begun");
+        unit.body += self.offset - before;
+        unit.bytes += plain;
+        unit.members += members;
         Ok(())
     }
 

@@ -39,6 +39,23 @@ fn settings_and_attributes_of_the_superuser_do_not_stop_a_drill() {
 }
 
 #[test]
+fn limits_and_strings_of_an_application_do_not_stop_a_backup() {
+    for major in [13, 17] {
+        let Some(cluster) = Cluster::of(major) else { return };
+        let database = cluster.database("limited");
+        // Large objects are SQL with strings in it. What runs before a dump looks at each relation, which takes longer than the limit.
+        database.sql(
+            r"CREATE TABLE t AS SELECT i, 'a\b' AS t FROM generate_series(1, 100) i; SELECT lo_from_bytea(0, '\x00ff5c27'::bytea); COMMENT ON TABLE t IS 'a\b';
+            DO $$ BEGIN FOR i IN 1..200 LOOP EXECUTE format('CREATE TABLE other_%s (id int PRIMARY KEY)', i); END LOOP; END $$",
+        );
+        let limits = ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
+            .map(|name| format!("ALTER DATABASE {} SET {name} = '1ms'; ", database.name));
+        cluster.sql("postgres", &format!("{} ALTER DATABASE {} SET standard_conforming_strings = off", limits.concat(), database.name));
+        is_proven(&database, &Repo::new(), |kluis| kluis);
+    }
+}
+
+#[test]
 fn a_trigger_at_login_does_not_fire_in_a_drill() {
     for major in [17, 18] {
         let Some(cluster) = Cluster::of(major) else { return };

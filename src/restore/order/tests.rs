@@ -22,7 +22,7 @@ fn table(name: &str, bytes: u64, objects: &[(u32, u32)]) -> Table {
 fn plan(listing: &str, tables: &[Table]) -> Order {
     let archive = parse(listing).unwrap();
     let section = archive.iter().filter(|entry| !entry.is_table()).map(|entry| entry.id).collect();
-    order(&archive, &section, tables)
+    order(&archive, &section, tables, &HashSet::new(), &[])
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn every_kind_finds_its_part() {
     let build = |table, alone, entries: &[u32]| Build { table, alone, entries: entries.to_vec() };
     // The largest table first, and of its indexes the one that locks the others out; those of a table that is not huge together.
     assert_eq!(order.builds, [build(2, true, &[6]), build(2, false, &[4]), build(2, false, &[5]), build(1, true, &[2, 3])]);
-    assert_eq!((order.rest, order.attach, order.keys, order.views, order.last), (vec![1, 7, 8], vec![9], vec![10], vec![12, 13], vec![11, 14, 15]));
+    assert_eq!((order.rest, order.turn, order.keys, order.views, order.last), (vec![1, 7, 8], vec![9], vec![10], vec![12, 13], vec![11, 14, 15]));
 }
 
 #[test]
@@ -88,7 +88,22 @@ fn indexes_join_their_parents_one_after_the_other_and_keys_wait_for_them() {
         5; 2606 91 FK CONSTRAINT public t t_fk o\n;\tdepends on: 3\n",
         &[],
     );
-    assert_eq!((order.rest, order.attach, order.late, order.keys), (vec![1, 2], vec![3], vec![4], vec![5]));
+    assert_eq!((order.rest, order.turn, order.late, order.keys), (vec![1, 2], vec![3], vec![4], vec![5]));
+}
+
+#[test]
+fn what_calls_functions_waits_for_all_rows_and_so_does_what_is_of_tables_in_turn() {
+    let tables = [table("huge", HUGE, &[(1259, 10), (2606, 11)]), table("turn", HUGE, &[(1259, 20), (1259, 21)])];
+    let archive = parse(
+        "1; 1255 40 FUNCTION public f() o\n2; 1259 10 TABLE public huge o\n3; 1259 20 TABLE public turn o\n4; 2606 11 CONSTRAINT public huge huge_pkey o\n;\tdepends on: 2\n\
+        5; 1259 10 INDEX public calls o\n;\tdepends on: 2 1\n6; 2606 11 CONSTRAINT public huge excludes o\n;\tdepends on: 2 1\n7; 0 0 COMMENT public CONSTRAINT excludes o\n;\tdepends on: 6\n\
+        8; 1259 21 INDEX public turn_i o\n;\tdepends on: 3\n9; 2606 90 FK CONSTRAINT public turn to_huge o\n;\tdepends on: 2 3 4\n10; 2606 91 CHECK CONSTRAINT public turn late o\n;\tdepends on: 3 1\n11; 2606 12 CONSTRAINT public huge excludes_too o\n;\tdepends on: 2\n",
+    )
+    .unwrap();
+    let order = order(&archive, &(4..=11).collect(), &tables, &HashSet::from([1]), &[(2606, 12)]);
+    assert_eq!(order.builds.iter().flat_map(|build| build.entries.clone()).collect::<Vec<_>>(), [4]);
+    assert_eq!((order.rest, order.turn, order.late, order.keys), (vec![5, 8], vec![6, 10, 11], vec![7], vec![9]));
+    assert!(order.early_keys.is_empty());
 }
 
 #[test]
@@ -120,7 +135,7 @@ proptest! {
         }).collect();
         archive.extend(entries.iter().cloned());
         let section = entries.iter().map(|entry| entry.id).collect();
-        let order = order(&archive, &section, &tables);
+        let order = order(&archive, &section, &tables, &HashSet::new(), &[]);
         // Stages: builds, rest, attachments, what needs those, keys beside views, last. Beside each other nothing may need the other part.
         let mut stage = HashMap::new();
         for (build, entries) in order.builds.iter().map(|build| &build.entries).enumerate() {
@@ -135,10 +150,10 @@ proptest! {
             prop_assert!(!key.tables.is_empty() && !entry.needs.contains(&1003));
         }
         let all_keys: Vec<u32> = order.keys.iter().copied().chain(order.early_keys.iter().map(|key| key.entry)).collect();
-        for (number, (part, ids)) in [(1, &order.rest), (2, &order.attach), (3, &order.late), (4, &all_keys), (4, &order.views), (5, &order.last)].into_iter().enumerate() {
+        for (number, (part, ids)) in [(1, &order.rest), (2, &order.turn), (3, &order.late), (4, &all_keys), (4, &order.views), (5, &order.last)].into_iter().enumerate() {
             stage.extend(ids.iter().map(|id| (*id, (part, 100 + number))));
         }
-        let listed = order.builds.iter().map(|build| build.entries.len()).sum::<usize>() + order.rest.len() + order.attach.len() + order.late.len() + all_keys.len() + order.views.len() + order.last.len();
+        let listed = order.builds.iter().map(|build| build.entries.len()).sum::<usize>() + order.rest.len() + order.turn.len() + order.late.len() + all_keys.len() + order.views.len() + order.last.len();
         prop_assert_eq!((listed, stage.len()), (entries.len(), entries.len()));
         for entry in &entries {
             for need in entry.needs.iter().filter(|need| **need <= 1000) {

@@ -65,6 +65,8 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
         partitioned: Vec::new(),
         not_included: Vec::new(),
         money: None,
+        in_turn: None,
+        calling: Vec::new(),
     };
     fs::write(path.join(names::MANIFEST), manifest.render())?;
     reseal(path)?;
