@@ -8,13 +8,14 @@ use crate::manifest::{Manifest, Mover};
 use crate::postgres::child::{Passfile, Process, Tool};
 use crate::postgres::connection::Connection;
 use crate::postgres::contents::{self, Rows};
+use crate::postgres::opening;
 use crate::postgres::tools::Tools;
 use crate::repository::files::{open_file, own_folder};
 use crate::repository::list::Backup;
 use crate::repository::names;
 use crate::restore::List;
 use crate::script::reader::section;
-use crate::script::{OPENING, section as sections};
+use crate::script::section as sections;
 use crate::stop::Stop;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -80,24 +81,24 @@ pub fn script_against_archive(backup: &Backup, manifest: &Manifest, tools: &Tool
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Own {
     /// They come before everything but keys, in this order.
-    first: Vec<&'static [u8]>,
+    first: Vec<String>,
     /// It comes behind everything but keys.
     last: Option<&'static [u8]>,
 }
 
 fn own_lines(manifest: &Manifest, section: &str) -> Own {
-    const SET: &[u8] = b"SET lc_monetary = 'C';\n";
-    const RESET: &[u8] = b"RESET lc_monetary;\n";
+    const SET: &str = "SET lc_monetary = 'C';\n";
+    const RESET: &str = "RESET lc_monetary;\n";
     let mut own = Own::default();
     if section == sections::PRE_DATA && manifest.in_turn.is_some() {
-        own.first.push(OPENING.as_bytes());
+        own.first.push(opening::of_script(manifest.server.major));
     }
     let Some(money) = &manifest.money else { return own };
     let whole = money.in_archive && money.archive == "C";
     match section {
-        sections::PRE_DATA if whole => own.first.push(SET),
-        sections::PRE_DATA => own.last = Some(SET),
-        sections::DATA if !whole => own.first.push(RESET),
+        sections::PRE_DATA if whole => own.first.push(SET.to_owned()),
+        sections::PRE_DATA => own.last = Some(SET.as_bytes()),
+        sections::DATA if !whole => own.first.push(RESET.to_owned()),
         _ => {}
     }
     own
@@ -172,7 +173,7 @@ impl<R: Read> Text<R> {
     /// Hashes a line that is no key.
     fn take(&mut self) {
         let empty = self.line == b"\n";
-        if !self.begun && self.own.first.get(self.found).is_some_and(|own| self.line == *own) {
+        if !self.begun && self.own.first.get(self.found).is_some_and(|own| self.line == own.as_bytes()) {
             self.found += 1;
             self.key = true;
             return;
@@ -322,7 +323,7 @@ mod tests {
             std::io::copy(&mut text, &mut std::io::sink()).unwrap();
             (text.digest(), text.own_is_there())
         };
-        let (first, last) = (|| Own { first: vec![b"S\n"], last: None }, || Own { first: Vec::new(), last: Some(b"S\n") });
+        let (first, last) = (|| Own { first: vec!["S\n".to_owned()], last: None }, || Own { first: Vec::new(), last: Some(b"S\n") });
         for text in ["S\n\na\nS\nb\n", "\\unrestrict k\n\nS\n\na\nS\nb\n"] {
             assert_eq!(read(text, first()), (digest("a\nS\nb\n"), true), "{text}");
         }
@@ -332,7 +333,7 @@ mod tests {
         assert!(!read("a\nS\n\n", first()).1 && !read("S\n\na\n", last()).1 && !read("", first()).1 && !read("a\n", last()).1);
         assert_ne!(read("S\n\na\nS\n\n", first()).0, digest("a\n"));
         assert_ne!(read("a\nS\n\nS\n\n", last()).0, digest("a\n"));
-        let both = || Own { first: vec![b"O\n", b"S\n"], last: Some(b"L\n") };
+        let both = || Own { first: vec!["O\n".to_owned(), "S\n".to_owned()], last: Some(b"L\n") };
         assert_eq!(read("O\n\nS\n\na\nL\n\n", both()), (digest("a\n"), true));
         for text in ["S\n\nO\n\na\nL\n\n", "O\n\na\nS\n\nL\n\n", "O\n\nS\n\na\n"] {
             assert!(!read(text, both()).1, "{text}");

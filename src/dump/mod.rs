@@ -19,14 +19,15 @@ use crate::postgres::catalogue;
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
 use crate::postgres::contents::{self, Rows};
+use crate::postgres::opening;
 use crate::postgres::quote::quote_ident;
 use crate::postgres::tools::{Places, Tools, find};
 use crate::repository::files::{NewFile, hash_file};
 use crate::repository::names;
 use crate::repository::staging::Staging;
 use crate::script::gzip::{Compression, Squeezer};
+use crate::script::section;
 use crate::script::writer::{ScriptWriter, compress_stream};
-use crate::script::{OPENING, section};
 use crate::stop::Stop;
 use jiff::Timestamp;
 use snapshot::Snapshot;
@@ -100,7 +101,7 @@ pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dy
     // depends on the same setting, and is the server's own matter.
     let whole = money.in_archive && money.archive == MONETARY;
     let as_written = format!("SET lc_monetary = '{MONETARY}';\n\n");
-    writer.text(&mut squeezer, format!("{OPENING}\n").as_bytes()).map_err(failed)?;
+    writer.text(&mut squeezer, format!("{}\n", opening::of_script(facts.server.major)).as_bytes()).map_err(failed)?;
     if whole {
         writer.text(&mut squeezer, as_written.as_bytes()).map_err(failed)?;
     }

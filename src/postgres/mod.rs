@@ -13,7 +13,7 @@ pub mod copy;
 pub mod fault;
 mod frame;
 pub mod inventory;
-mod opening;
+pub mod opening;
 pub mod passfile;
 pub mod preload;
 pub mod properties;

@@ -194,6 +194,21 @@ fn options<'s>(settings: impl Iterator<Item = &'s Setting>, major: u32) -> Strin
     known.map(|(name, value, _)| format!("-c {name}={}", value.replace(' ', "\\ "))).collect::<Vec<_>>().join(" ")
 }
 
+/// The first line of the script of a server of this major, for psql: what pg_dump's own text does not set, or sets only behind this, although a database or a
+/// role of the server may have it otherwise. Without it an element NULL of an array becomes a word, nothing can be written, somebody who reads slowly is cut
+/// off, or a materialized view cannot be filled. A script goes into no older major, but into older minors of it, which do not know [`SWAPS`].
+pub fn of_script(major: u32) -> String {
+    const SETTINGS: &[Setting] = &[
+        ("statement_timeout", "0", 0),
+        ("transaction_timeout", "0", 17),
+        ("idle_session_timeout", "0", 14),
+        ("array_nulls", "on", 0),
+        ("default_transaction_read_only", "off", 0),
+    ];
+    let set: String = SETTINGS.iter().filter(|setting| setting.2 <= major).map(|(name, value, _)| format!("SET {name} = {value}; ")).collect();
+    format!("{set}SELECT pg_catalog.set_config(name, '', false) FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) '{SWAPS}';\n")
+}
+
 fn major(session: &Session) -> u32 {
     session.server_version_num() / 10_000
 }

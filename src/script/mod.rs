@@ -31,11 +31,5 @@ pub mod section {
     pub const END: &str = "end";
 }
 
-/// The first line of every script: what pg_dump's own text does not set although a database or a role of the server may have it otherwise. Without it an element
-/// NULL of an array becomes a word, nothing can be written, a slow reader is cut off, or a materialized view cannot be filled. The last two are not known
-/// to every server.
-pub const OPENING: &str = "SET array_nulls = on; SET default_transaction_read_only = off; SELECT pg_catalog.set_config(name, CASE WHEN name OPERATOR(pg_catalog.=) 'idle_session_timeout' \
-     THEN '0' ELSE '' END, false) FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) ANY ('{idle_session_timeout,restrict_nonsystem_relation_kind}');\n";
-
 /// The last line of every script: one that lacks it was cut short.
 pub const CLOSING_MARKER: &str = "-- Kluis: the script is complete\n";

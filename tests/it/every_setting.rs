@@ -23,6 +23,8 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("default_tablespace", &["pg_default"]),
     ("default_text_search_config", &["pg_catalog.german"]),
     ("dynamic_library_path", &["/nowhere"]),
+    ("extension_destdir", &["/nowhere"]),
+    ("output_plugin_libraries", &["pgoutput"]),
     ("extension_control_path", &["/nowhere"]),
     ("lc_messages", &["C", "POSIX"]),
     ("lc_monetary", &["POSIX", "C.UTF-8"]),
@@ -81,7 +83,7 @@ const ROWS: &str = r#"
 fn values(cluster: &Cluster) -> Vec<(String, Vec<String>)> {
     let query = "SELECT name, vartype, coalesce(min_val, ''), coalesce(max_val, ''), coalesce(array_to_string(enumvals, '|'), ''), coalesce(reset_val, '') FROM pg_settings
         WHERE context IN ('user', 'superuser', 'backend', 'superuser-backend') AND name !~ '[.]' ORDER BY name";
-    let mut all = Vec::new();
+    let (mut all, mut unknown) = (Vec::new(), Vec::new());
     for line in cluster.sql_with("postgres", &["-F", "\t"], query.as_bytes()).lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         let [name, kind, least, most, words, now] = fields[..] else { panic!("{line}") };
@@ -100,9 +102,12 @@ fn values(cluster: &Cluster) -> Vec<(String, Vec<String>)> {
             _ => [least, "1", most].map(str::to_owned).to_vec(),
         };
         tried.retain(|value| value != now);
-        assert!(!tried.is_empty() || kind != "string" || TEXTS.iter().any(|(text, _)| *text == name), "{name} is a text that nobody gave values for");
+        if kind == "string" && !TEXTS.iter().any(|(text, _)| *text == name) {
+            unknown.push(name.to_owned());
+        }
         all.push((name.to_owned(), tried));
     }
+    assert!(unknown.is_empty(), "texts that nobody gave values for: {unknown:?}");
     assert!(all.len() > 150, "{}", all.len());
     all
 }
