@@ -69,6 +69,8 @@ const POWERFUL: &[Setting] = &[
     ("zero_damaged_pages", "off", 0),
     ("ignore_checksum_failure", "off", 0),
     ("session_replication_role", "origin", 0),
+    // A limit that is meant for an application, as those of time are.
+    ("temp_file_limit", "-1", 0),
     // What PostgreSQL's programs say is told by its words.
     ("lc_messages", "C", 0),
 ];
@@ -196,7 +198,7 @@ fn options<'s>(settings: impl Iterator<Item = &'s Setting>, major: u32) -> Strin
 
 /// The first line of the script of a server of this major, for psql: what pg_dump's own text does not set, or sets only behind this, although a database or a
 /// role of the server may have it otherwise. Without it an element NULL of an array becomes a word, nothing can be written, somebody who reads slowly is cut
-/// off, or a materialized view cannot be filled. A script goes into no older major, but into older minors of it, which do not know [`SWAPS`].
+/// off, an index finds no room to sort, or a materialized view cannot be filled. A script goes into no older major, but into older minors of it, which do not know [`SWAPS`].
 pub fn of_script(major: u32) -> String {
     const SETTINGS: &[Setting] = &[
         ("statement_timeout", "0", 0),
@@ -206,7 +208,11 @@ pub fn of_script(major: u32) -> String {
         ("default_transaction_read_only", "off", 0),
     ];
     let set: String = SETTINGS.iter().filter(|setting| setting.2 <= major).map(|(name, value, _)| format!("SET {name} = {value}; ")).collect();
-    format!("{set}SELECT pg_catalog.set_config(name, '', false) FROM pg_catalog.pg_settings WHERE name OPERATOR(pg_catalog.=) '{SWAPS}';\n")
+    format!(
+        "{set}SELECT pg_catalog.set_config(name, CASE WHEN name OPERATOR(pg_catalog.=) '{SWAPS}' THEN '' ELSE '-1' END, false) FROM pg_catalog.pg_settings
+         WHERE name OPERATOR(pg_catalog.=) '{SWAPS}' OR name OPERATOR(pg_catalog.=) 'temp_file_limit' AND pg_catalog.current_setting('is_superuser')::pg_catalog.bool;\n"
+    )
+    .replace("\n         ", " ")
 }
 
 fn major(session: &Session) -> u32 {

@@ -81,12 +81,12 @@ const ROWS: &str = r#"
 
 /// For each setting that a database or a role may have, the values that it is tried with.
 fn values(cluster: &Cluster) -> Vec<(String, Vec<String>)> {
-    let query = "SELECT name, vartype, coalesce(min_val, ''), coalesce(max_val, ''), coalesce(array_to_string(enumvals, '|'), ''), coalesce(reset_val, '') FROM pg_settings
+    let query = "SELECT name, vartype, coalesce(min_val, ''), coalesce(max_val, ''), coalesce(array_to_string(enumvals, '|'), ''), coalesce(reset_val, ''), coalesce(unit ~ 'B$', false) FROM pg_settings
         WHERE context IN ('user', 'superuser', 'backend', 'superuser-backend') AND name !~ '[.]' ORDER BY name";
     let (mut all, mut unknown) = (Vec::new(), Vec::new());
     for line in cluster.sql_with("postgres", &["-F", "\t"], query.as_bytes()).lines() {
         let fields: Vec<&str> = line.split('\t').collect();
-        let [name, kind, least, most, words, now] = fields[..] else { panic!("{line}") };
+        let [name, kind, least, most, words, now, memory] = fields[..] else { panic!("{line}") };
         if LEFT_OUT.iter().any(|(left_out, _)| *left_out == name) {
             continue;
         }
@@ -98,6 +98,8 @@ fn values(cluster: &Cluster) -> Vec<(String, Vec<String>)> {
             }
             // psql itself is idle for longer than a millisecond before its first statement.
             _ if name == "idle_session_timeout" => vec!["2000".to_owned()],
+            // A server takes the memory that it is told to; no machine has the most that can be said.
+            _ if memory == "t" => [least, "8192"].map(str::to_owned).to_vec(),
             // One is often the smallest that is not "off": a time limit of a millisecond.
             _ => [least, "1", most].map(str::to_owned).to_vec(),
         };
