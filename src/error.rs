@@ -16,8 +16,10 @@ pub enum Kind {
     Usage,
     /// The newest backup is older than it may be.
     Stale,
-    /// The database cannot be reached, refuses us, or is of a version that we cannot serve.
+    /// The database cannot be reached, or does not let us in.
     Unreachable,
+    /// The database is there and lets us in, and cannot be backed up as it is set up: rights that lack, a pooler in between, a version.
+    Refused,
     /// Another run holds the lock.
     Locked,
     /// A decryption key is missing or wrong.
@@ -39,7 +41,7 @@ impl Kind {
             Kind::Failed => 1,
             Kind::Usage => 2,
             Kind::Stale => 4,
-            Kind::Unreachable => 10,
+            Kind::Unreachable | Kind::Refused => 10,
             Kind::Locked => 11,
             Kind::Key => 12,
             Kind::Verification => 13,
@@ -54,7 +56,8 @@ impl Kind {
         match self {
             // A database that is not there yet, or a run of somebody else, are soon over.
             Kind::Unreachable | Kind::Locked => Retry::Soon,
-            Kind::Failed | Kind::Storage | Kind::TimedOut | Kind::Verification | Kind::Stale => Retry::Later,
+            // Somebody has to change something first.
+            Kind::Refused | Kind::Failed | Kind::Storage | Kind::TimedOut | Kind::Verification | Kind::Stale => Retry::Later,
             // Somebody has to change something, or wants us to end.
             Kind::Usage | Kind::Key | Kind::Interrupted => Retry::Never,
         }
@@ -67,6 +70,7 @@ impl Kind {
             Kind::Usage => "usage",
             Kind::Stale => "stale",
             Kind::Unreachable => "unreachable",
+            Kind::Refused => "refused",
             Kind::Locked => "locked",
             Kind::Key => "key",
             Kind::Verification => "verification",

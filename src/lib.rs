@@ -29,6 +29,7 @@ pub mod postgres;
 pub mod preflight;
 pub mod proof;
 pub mod prune;
+pub mod raw;
 pub mod receiver;
 pub mod repository;
 pub mod restore;

@@ -2,9 +2,13 @@
 //! It owns the form of a line and what may not stand in one; it leaves where lines go to `repository::logfile` and the command line.
 //! Invariant: one line is one line, and no URI, e-mail address or control character leaves it, whatever a message holds.
 
+use crate::units::cut;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
+
+/// How long a message may be in a line, in characters.
+const LONGEST: usize = 4000;
 
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,7 +68,7 @@ impl<'a> Line<'a> {
         let at = self.at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z");
         let about: Vec<&str> = [self.target, self.run].into_iter().flatten().collect();
         let about = if about.is_empty() { String::new() } else { format!(" [{}]", about.join(" ")) };
-        format!("{at} {}{} {}", self.level.word(), scrub(&about), scrub(&self.message))
+        format!("{at} {}{} {}", self.level.word(), scrub(&about), scrub(&cut(&self.message, LONGEST)))
     }
 
     /// One JSON object, without a line feed. Times are in UTC.
@@ -77,7 +81,7 @@ impl<'a> Line<'a> {
             object.extend(value.map(|value| (name.to_owned(), scrub(value).into())));
         }
         object.extend(self.facts.iter().map(|(name, value)| ((*name).to_owned(), scrubbed(value))));
-        object.insert("message".into(), scrub(&self.message).into());
+        object.insert("message".into(), scrub(&cut(&self.message, LONGEST)).into());
         Value::Object(object).to_string()
     }
 }

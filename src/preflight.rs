@@ -11,7 +11,8 @@ use crate::postgres::session::Session;
 use crate::postgres::tools::{Places, Tools, find};
 use crate::repository::Repository;
 use crate::stop::Stop;
-use crate::units::format_bytes;
+use crate::units::{first, format_bytes, format_count};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// What preflight found.
@@ -81,17 +82,38 @@ pub fn check(
     Ok(Preflight { facts, tools, tables, table_bytes, free, expected, warnings })
 }
 
-/// All that cannot be read, as one error: nothing is more annoying than to be told one table a night.
-pub fn refused(major: u32, role: &str, readable: &str, obstacles: &[Obstacle], tables: usize) -> Error {
-    let what = obstacles.iter().map(|obstacle| format!("\n  {}", printable(&obstacle.what))).collect::<String>();
-    let mut remedies: Vec<&str> = Vec::new();
+/// How many obstacles, and statements against them, are told. In a large database the others say the same.
+const NAMED: usize = 50;
+
+/// The statements that remove the obstacles, each once. Where they are many, one for all tables and sequences of a schema takes the place of one for each.
+fn remedies(obstacles: &[Obstacle], readable: &str) -> Vec<String> {
+    let mut told = BTreeSet::new();
+    let mut add = |remedies: &mut Vec<String>, remedy: String| {
+        if told.insert(remedy.clone()) {
+            remedies.push(remedy);
+        }
+    };
+    let (mut remedies, many) = (Vec::new(), obstacles.iter().filter(|obstacle| obstacle.schema.is_some()).count() > NAMED);
     for obstacle in obstacles {
-        if !remedies.contains(&obstacle.remedy.as_str()) {
-            remedies.push(&obstacle.remedy);
+        match obstacle.schema.as_ref().filter(|_| many) {
+            Some(schema) => {
+                ["TABLES", "SEQUENCES"].into_iter().for_each(|what| add(&mut remedies, format!("GRANT SELECT ON ALL {what} IN SCHEMA {schema} TO {readable};")))
+            }
+            None => add(&mut remedies, obstacle.remedy.clone()),
         }
     }
-    let remedies = remedies.iter().map(|remedy| format!("\n  {remedy}")).collect::<String>();
-    let in_its_way = if obstacles.len() == 1 { "1 obstacle is".to_owned() } else { format!("{} obstacles are", obstacles.len()) };
+    let more = remedies.len().saturating_sub(NAMED);
+    remedies.truncate(NAMED);
+    remedies.extend((more > 0).then(|| format!("… and {} more", format_count(more as u64))));
+    remedies
+}
+
+/// All that cannot be read, as one error: nothing is more annoying than to be told one table a night.
+pub fn refused(major: u32, role: &str, readable: &str, obstacles: &[Obstacle], tables: usize) -> Error {
+    let line = |text: &String| format!("\n  {text}");
+    let named: Vec<String> = obstacles.iter().map(|obstacle| printable(&obstacle.what)).collect();
+    let (what, remedies) = (first(&named, NAMED).iter().map(line).collect::<String>(), remedies(obstacles, readable).iter().map(line).collect::<String>());
+    let in_its_way = if obstacles.len() == 1 { "1 obstacle is".to_owned() } else { format!("{} obstacles are", format_count(obstacles.len() as u64)) };
     let is = |hurdle: Hurdle| obstacles.iter().any(|obstacle| obstacle.hurdle == hurdle);
     let mut hint = format!("let the owner or a superuser run:{remedies}");
     if is(Hurdle::Relation) && major >= 14 {
@@ -110,6 +132,5 @@ pub fn refused(major: u32, role: &str, readable: &str, obstacles: &[Obstacle], t
             " or a superuser runs ALTER ROLE {readable} SET lo_compat_privileges = on; with which the role can also change every large object"
         ));
     }
-    Error::new(Kind::Unreachable, format!("role '{role}' cannot read the whole database ({in_its_way} in its way; there are {tables} tables):{what}"))
-        .hinted(hint)
+    Error::new(Kind::Refused, format!("role '{role}' cannot read the whole database ({in_its_way} in its way; there are {tables} tables):{what}")).hinted(hint)
 }

@@ -23,7 +23,7 @@ use crate::repository::staging::{self, Staging};
 use crate::repository::{Repository, TargetFolder, names};
 use crate::retention::Plan;
 use crate::stop::Stop;
-use crate::units::first;
+use crate::units::{cut, first, format_count};
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use told::Told;
@@ -176,6 +176,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
     if let Some(why) = plan.suspended.as_ref().filter(|_| plan_matters(&plan)) {
         warnings.push(format!("nothing was deleted: {why}"));
     }
+    let warnings = bounded(warnings);
     for warning in &warnings {
         clock.observer.event(&Event::Warning(warning));
     }
@@ -259,6 +260,19 @@ fn free_id(folder: &TargetFolder, stop: &Stop) -> Result<(String, Timestamp)> {
     }
 }
 
+/// How many warnings of a run are kept and told, and how long one of them or an error's message may be there, in characters.
+const WARNINGS: usize = 100;
+const LONGEST: usize = 4000;
+
+/// Warnings as they are kept: whatever the database holds, a line of the history stays one that can be read.
+fn bounded(mut warnings: Vec<String>) -> Vec<String> {
+    let more = warnings.len().saturating_sub(WARNINGS);
+    warnings.truncate(WARNINGS);
+    let mut kept: Vec<String> = warnings.iter().map(|warning| cut(warning, LONGEST)).collect();
+    kept.extend((more > 0).then(|| format!("and {} more warnings", format_count(more as u64))));
+    kept
+}
+
 /// Times the steps.
 struct Clock<'a> {
     started: Timestamp,
@@ -304,7 +318,7 @@ impl Clock<'_> {
     }
 
     fn failed(&self, context: &Context<'_>, outcome: Outcome, error: &Error) -> Entry {
-        let message = error.chain().split_whitespace().collect::<Vec<_>>().join(" ");
+        let message = cut(&error.chain().split_whitespace().collect::<Vec<_>>().join(" "), LONGEST);
         Entry {
             step: self.steps.last().map(|(name, _)| name.clone()),
             error: Some(error.kind().word().to_owned()),

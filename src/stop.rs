@@ -71,6 +71,8 @@ struct Inner {
     born: Instant,
     /// Milliseconds after `born` at which something last moved.
     moved: AtomicU64,
+    /// How many parts of the job are at work that nobody can see moving.
+    unseen: AtomicU64,
 }
 
 /// The token. Clones are the same token.
@@ -86,7 +88,13 @@ impl Default for Stop {
 impl Stop {
     /// A token that nothing has tripped yet.
     pub fn new() -> Self {
-        Stop(Arc::new(Inner { tripped: AtomicBool::new(false), state: Mutex::default(), born: Instant::now(), moved: AtomicU64::new(0) }))
+        Stop(Arc::new(Inner {
+            tripped: AtomicBool::new(false),
+            state: Mutex::default(),
+            born: Instant::now(),
+            moved: AtomicU64::new(0),
+            unseen: AtomicU64::new(0),
+        }))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -147,8 +155,19 @@ impl Stop {
         self.0.moved.store(self.0.born.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
+    /// From here on, until the value is dropped, something is at work of which nothing can be seen from outside, such as a long statement of a server of
+    /// our own: that nothing moves says nothing then. The limit on the whole job counts all the same.
+    #[must_use = "it counts until the value is dropped"]
+    pub fn unseen(&self) -> Unseen {
+        self.0.unseen.fetch_add(1, Ordering::SeqCst);
+        Unseen(self.clone())
+    }
+
     /// How long nothing has moved.
     pub fn idle(&self) -> Duration {
+        if self.0.unseen.load(Ordering::SeqCst) > 0 {
+            return Duration::ZERO;
+        }
         self.0.born.elapsed().saturating_sub(Duration::from_millis(self.0.moved.load(Ordering::Relaxed)))
     }
 
@@ -163,6 +182,16 @@ impl Stop {
             }
             std::thread::sleep(left.min(Duration::from_millis(20)));
         }
+    }
+}
+
+/// Something is at work unseen while this lives: see [`Stop::unseen`].
+pub struct Unseen(Stop);
+
+impl Drop for Unseen {
+    fn drop(&mut self) {
+        self.0.moved();
+        self.0.0.unseen.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -262,6 +291,9 @@ mod tests {
             stop.moved();
         }
         stop.check().unwrap();
+        let unseen = stop.unseen();
+        stop.sleep(Duration::from_millis(600)).unwrap();
+        drop(unseen);
         assert_eq!(stop.sleep(Duration::from_secs(5)).unwrap_err().kind(), Kind::TimedOut);
     }
 }

@@ -139,6 +139,16 @@ pub fn cut(text: &str, most: usize) -> String {
     }
 }
 
+/// These names, of a bounded number: `a, b, c and 4,997 more`.
+pub fn listed(names: &[impl AsRef<str>], most: usize) -> String {
+    let mut text = names.iter().take(most).map(|name| cut(name.as_ref(), LONGEST_FINDING)).collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(most);
+    if more > 0 {
+        text.push_str(&format!(" and {} more", format_count(more as u64)));
+    }
+    text
+}
+
 /// How long one finding is at the most where several are told, in characters.
 const LONGEST_FINDING: usize = 500;
 

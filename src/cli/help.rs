@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn every_exit_code_is_explained() {
         use Kind::*;
-        for kind in [Failed, Usage, Stale, Unreachable, Locked, Key, Verification, Storage, TimedOut, Interrupted] {
+        for kind in [Failed, Usage, Stale, Unreachable, Refused, Locked, Key, Verification, Storage, TimedOut, Interrupted] {
             assert!(EXIT_CODES.iter().any(|(code, _)| *code == kind.exit_code()), "{kind:?}");
         }
     }

@@ -7,7 +7,7 @@ use clap::builder::styling::Style;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// Text with everything escaped that could move a cursor, end a line or turn the direction of writing.
+/// Text with everything escaped that could move a cursor, end a line or turn the direction of writing, or is a byte of no text (`\xE9`).
 pub fn clean(text: &str) -> String {
     escape(text, false)
 }
@@ -20,6 +20,10 @@ pub fn clean_lines(text: &str) -> String {
 fn escape(text: &str, lines: bool) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
+        if let Some(byte) = crate::raw::byte_of(c) {
+            shown.push_str(&format!("\\x{byte:02X}"));
+            continue;
+        }
         match c {
             '\n' if lines => shown.push(c),
             c if turns(c) => shown.extend(c.escape_unicode()),

@@ -55,6 +55,8 @@ pub fn check(backup: &Backup, manifest: &Manifest, restored: &Connection, folder
     if let Some(money) = &manifest.money {
         as_archived(&mut session, &money.archive)?;
     }
+    // Each catalogue is sorted before its first row comes.
+    let _unseen = stop.unseen();
     inventory::read(&mut session, &manifest.database.encoding, |line| {
         stop.moved();
         out.write_all(line).map_err(failed)

@@ -2,6 +2,7 @@
 //! It owns taking the text apart; what the entries are for, its siblings know.
 //! Invariant: one entry is in memory at a time; rows of a COPY are in none.
 
+use crate::raw;
 use std::io::{BufRead, BufReader, Read};
 
 /// The comment in front of an entry.
@@ -59,7 +60,7 @@ pub fn entries(text: impl Read, mut each: impl FnMut(&Entry, &[u8])) -> std::io:
             rows = line != b"\\.\n";
         } else if let Some(header) = line.strip_prefix(b"-- Name: ").or_else(|| line.strip_prefix(b"-- Data for Name: ")) {
             close(entry.take(), &mut body, &mut each);
-            let header = Entry::parse(String::from_utf8_lossy(header).trim_end());
+            let header = Entry::parse(raw::text(header).trim_end());
             if ["TABLE", "MATERIALIZED VIEW", "INDEX"].contains(&header.kind.as_str()) {
                 body.extend_from_slice(&tablespace);
             }

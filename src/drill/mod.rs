@@ -80,22 +80,27 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
         // Every session that reads what the backup holds says so itself. Only what has no way to be told depends on the server.
         locale.monetary = if money.in_archive { money.archive.clone() } else { "C".to_owned() };
     }
-    let preload = extensions::preload(manifest);
+    let (preload, sessions) = (extensions::preload(manifest), request.jobs * 2 + 8);
+    let mut settings = extensions::settings(&preload, &manifest.database.name);
+    settings.push(("max_locks_per_transaction".to_owned(), room_for_locks(manifest, sessions).to_string()));
     let options = Options {
         tools: &tools,
         scratch,
         locale: &locale,
         // The owner of the system's own objects, as in the source: rights on them name it.
         superuser: globals::superuser(manifest),
-        sessions: request.jobs * 2 + 8,
+        sessions,
         memory: Memory::default(),
         nice: request.nice,
         preload: &preload,
-        settings: &extensions::settings(&preload, &manifest.database.name),
+        settings: &settings,
     };
     let (server, papers) = std::thread::scope(|scope| {
         let papers = scope.spawn(|| judge::papers(request, manifest, &tools, stop, observer));
+        // It has a limit of its own.
+        let starting = stop.unseen();
         let server = Throwaway::start(&options, stop);
+        drop(starting);
         (server, papers.join().unwrap_or_else(|_| Err(Error::new(Kind::Failed, "a part of the drill panicked: this is a bug in kluis"))))
     });
     // What the files say for themselves holds with or without a server.
@@ -127,6 +132,12 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
 fn ended(server: Result<Throwaway>, judged: Result<Verdict>) -> Result<Verdict> {
     let stopped = server.map_or(Ok(()), Throwaway::stop);
     judged.and_then(|verdict| stopped.map(|()| verdict))
+}
+
+/// For how many locks each session of the throwaway server has room. pg_dump locks every table; what the database has besides tables the manifest does not
+/// tell, so it is taken to be as much again.
+fn room_for_locks(manifest: &Manifest, sessions: usize) -> usize {
+    (manifest.tables.len() * 2 / sessions).max(1024)
 }
 
 /// By how much the priority of a drill is lowered, so that it does not disturb its neighbours (nice(1)).

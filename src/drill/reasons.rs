@@ -51,7 +51,7 @@ pub fn verdict(error: Error, stock: bool) -> Result<Verdict> {
     if let Some(fault) = Fault::of(&error) {
         return Ok(Verdict::CannotJudge(vec![Finding::new(cause(fault), format!("{chain}: {}", remedy(fault)))]));
     }
-    if matches!(error.kind(), Kind::Unreachable | Kind::Storage) {
+    if matches!(error.kind(), Kind::Unreachable | Kind::Refused | Kind::Storage) {
         return Ok(Verdict::CannotJudge(vec![Finding::new(Cause::Machine, chain)]));
     }
     Ok(Verdict::Bad(vec![Finding::new(if stock { Cause::NotRestorable } else { Cause::Restore }, chain)]))

@@ -116,6 +116,8 @@ fn part<'f>(script: &'f File, manifest: &Manifest, name: &str) -> Result<impl Re
 
 /// What pg_dump says of a restored database, less the rows that Kluis moves: they are digested.
 pub fn dumped(manifest: &Manifest, tools: &Tools, restored: &Connection, folder: &Path, stop: &Stop) -> Result<Objects> {
+    // It says nothing before it has read the whole catalogue.
+    let _unseen = stop.unseen();
     let passfile = Passfile::create(folder, restored)?;
     let pattern = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     // The same names went onto pg_dump's command line in the dump.
@@ -125,7 +127,7 @@ pub fn dumped(manifest: &Manifest, tools: &Tools, restored: &Connection, folder:
         .filter(|table| table.moved_by == Mover::Units)
         .map(|table| format!("--exclude-table-data={}.{}", pattern(&table.schema), pattern(&table.name)));
     let tool = Tool::new(tools.program("pg_dump")).connected(restored, &passfile).args(["--no-password", "--no-blobs"]);
-    let tool = tool.arg(format!("--encoding={}", manifest.database.encoding)).args(exclude);
+    let tool = tool.arg(format!("--encoding={}", manifest.database.encoding)).names(exclude);
     let mut process = tool.start(Stdio::piped(), stop)?;
     let mut objects = Objects::default();
     let read = objects.add(process.stdout());

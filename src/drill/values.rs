@@ -34,6 +34,8 @@ pub struct Findings {
 /// another version than the source's.
 pub fn check(manifest: &Manifest, restored: &Connection, stock: &Connection, others: &BTreeSet<String>, stop: &Stop) -> Result<Findings> {
     let mut findings = Findings::default();
+    // An index is checked by one statement.
+    let _unseen = stop.unseen();
     let mut session = Session::connect(restored, stop)?;
     let mut fresh = None;
     for values in &manifest.witnessed {

@@ -7,6 +7,7 @@
 
 use super::entries::{Entry, entries};
 use crate::postgres::server_error::printable;
+use crate::raw;
 use std::collections::BTreeMap;
 use std::io::Read;
 
@@ -16,7 +17,7 @@ pub struct Words {
     /// The object that has it, by schema and name: the script's entry is of that name, or of a name that begins or ends with it.
     object: (String, String),
     /// What stands in front of it in the same line, somewhere.
-    before: Option<String>,
+    before: Option<Vec<u8>>,
     /// The expression with what stands right in front of it: one of these.
     texts: Vec<Vec<u8>>,
     /// What may follow: else it is only the beginning of a longer one.
@@ -56,7 +57,7 @@ impl Words {
         // Definitions that end with a semicolon of their own.
         let source = source.trim_ascii_end();
         let source = plain(source.strip_suffix(b";").unwrap_or(source));
-        let before = before.and_then(|before| String::from_utf8(plain(before.as_bytes())).ok());
+        let before = before.map(|before| plain(&raw::bytes(&before)));
         let texts = starts.iter().map(|start| [start.as_bytes(), &source].concat()).collect();
         Some(Words { object, before, texts, after, finding })
     }
@@ -70,7 +71,7 @@ impl Words {
                 }
                 let Some(before) = &self.before else { return true };
                 let line = memchr::memrchr(b'\n', &body[..at]).map_or(0, |end| end + 1);
-                memchr::memmem::find(&body[line..at], before.as_bytes()).is_some()
+                memchr::memmem::find(&body[line..at], before).is_some()
             })
         })
     }

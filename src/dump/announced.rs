@@ -10,6 +10,7 @@ use crate::postgres::catalogue::{Facts, cell};
 use crate::postgres::quote::quote_literal;
 use crate::postgres::server_error::printable;
 use crate::postgres::session::Session;
+use crate::units::listed;
 
 /// Everything that will be missing after a restore, sorted.
 pub fn not_included(session: &mut Session, facts: &Facts) -> Result<Vec<Exception>> {
@@ -71,6 +72,9 @@ pub fn not_included(session: &mut Session, facts: &Facts) -> Result<Vec<Exceptio
 /// The passwords, of which the globals' part warns by itself.
 const PASSWORDS: &str = "passwords of roles";
 
+/// How many of a sort are named in a warning. The verdict tells more.
+const NAMED: usize = 20;
+
 /// What somebody can do something about. Slots and the state of subscriptions belong to a server and not to its data: the verdict names them, and that is all.
 pub fn warnings(not_included: &[Exception]) -> Vec<String> {
     let of = |class: Class| -> Vec<&str> {
@@ -80,13 +84,13 @@ pub fn warnings(not_included: &[Exception]) -> Vec<String> {
     if !unreadable.is_empty() {
         told.push(format!(
             "not in the backup, because only a superuser may dump it: {}; let a superuser make the backup, or keep what is needed to make it anew",
-            unreadable.join(", ")
+            listed(&unreadable, NAMED)
         ));
     }
     if !prepared.is_empty() {
         told.push(format!(
             "what is not committed is in no backup: {}; if nobody is about to, end it with COMMIT PREPARED or ROLLBACK PREPARED: it also keeps its locks",
-            prepared.join(", ")
+            listed(&prepared, NAMED)
         ));
     }
     told

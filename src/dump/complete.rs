@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// Fails unless each table of the archive has its rows moved by Kluis, or in the archive, or has none by nature.
 pub fn check(job: &Job<'_>, snapshot: &mut Snapshot, warnings: &mut Vec<String>) -> Result<()> {
     let listing = job.pg_restore().arg("--list").arg(job.staging.path().join(names::SCHEMA)).output(1 << 30, job.stop)?;
-    let entries = contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))?;
+    let entries = contents::parse(&crate::raw::text(&listing)).map_err(|why| Error::new(Kind::Failed, why))?;
     let tables: BTreeSet<u32> = entries.iter().filter(|entry| entry.is_table()).map(|entry| entry.oid).collect();
     let data: BTreeSet<u32> = entries.iter().filter(|entry| entry.is_table_data()).map(|entry| entry.oid).collect();
     let moved: BTreeSet<u32> = snapshot.plain.iter().map(|table| table.oid).collect();

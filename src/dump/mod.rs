@@ -6,6 +6,7 @@ mod announced;
 mod complete;
 mod globals;
 mod inventory;
+mod locks;
 mod objects;
 mod snapshot;
 mod turn;
@@ -88,6 +89,10 @@ type Shared = Mutex<ScriptWriter<NewFile, NewFile>>;
 
 /// Dumps the database into the staging folder.
 pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
+    whole(request, staging, stop, observer).map_err(|error| locks::explain(error, request))
+}
+
+fn whole(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
     let Begun { mut snapshot, job, facts, globals, inventory, not_included, partitioned, money, mut warnings } = begin(request, staging, stop, observer)?;
     complete::check(&job, &mut snapshot, &mut warnings)?;
 
@@ -302,7 +307,7 @@ impl Job<'_> {
     fn write_schema(&self, snapshot: &str, plain: &[catalogue::Table]) -> Result<Vec<String>> {
         let path = self.staging.path().join(names::SCHEMA);
         let exclude = plain.iter().map(|table| format!("--exclude-table-data={}", table.pattern()));
-        let tool = self.pg_dump(snapshot).args(["--format=custom", "--no-blobs"]).args(exclude).arg("--file").arg(&path);
+        let tool = self.pg_dump(snapshot).args(["--format=custom", "--no-blobs"]).names(exclude).arg("--file").arg(&path);
         let mut length = 0;
         let warnings = tool.start(Stdio::null(), self.stop)?.finish_told(|| {
             let now = std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
@@ -440,7 +445,8 @@ fn entry(table: &catalogue::Table, condition: Option<&String>, moved_by: Mover) 
     }
 }
 
-/// The statement that psql reads in front of the table's rows. Where the script is not in UTF-8, names are written in ASCII alone.
+/// The statement that psql reads in front of the table's rows. Where the script is in an encoding other than UTF-8, names are written in ASCII alone; what is
+/// no UTF-8 stands as [`crate::raw::text`] has it.
 pub fn header_of(table: &Table, encoding: &str) -> String {
     let name = |name: &str| {
         if encoding == "UTF8" || encoding == "SQL_ASCII" || name.is_ascii() {

@@ -33,8 +33,9 @@ pub fn none() -> Objects {
 /// Writes the large objects of the snapshot, of which there are `expected`.
 pub fn write(job: &Job<'_>, snapshot: &str, expected: u64) -> Result<Objects> {
     // With all tables' data excluded, "data only" leaves the large objects with their owners, rights and comments: pg_dump counts all of
-    // that as data (pg_backup_archiver.c, `_tocEntryRequired`). This pattern is for this call only: it matches sequences as well.
-    let tool = job.pg_dump(snapshot).args(["--format=plain", "--data-only", "--blobs", "--exclude-table-data=*.*"]);
+    // that as data (pg_backup_archiver.c, `_tocEntryRequired`). This pattern is for this call only: it matches sequences as well. Tables that are excluded
+    // themselves are not locked either, and configuration tables of extensions are excluded by both.
+    let tool = job.pg_dump(snapshot).args(["--format=plain", "--data-only", "--blobs", "--exclude-table=*.*", "--exclude-table-data=*.*"]);
     let mut file = job.staging.file(PART)?;
     let mut process = tool.start(Stdio::piped(), job.stop)?;
     let text = process.stdout();

@@ -13,6 +13,7 @@ use crate::postgres::copy::{Piece, Progress};
 use crate::postgres::quote::{quote_ident, quote_qualified};
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
+use crate::raw;
 use crate::repository::files::NewFile;
 use crate::script::UNIT_BYTES;
 use crate::script::digest::{Digest, RowStream};
@@ -79,7 +80,7 @@ struct Work<'a> {
     turn: Mutex<BTreeMap<usize, Part>>,
     /// For each table, the items that are not done yet.
     left: Vec<AtomicUsize>,
-    headers: Vec<String>,
+    headers: Vec<Vec<u8>>,
 }
 
 /// Moves the rows of every table into the script.
@@ -93,7 +94,7 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
     for table in &snapshot.plain {
         let index = tables.len();
         tables.push(entry(table, None, Mover::Units));
-        headers.push(header_of(&tables[index], &encoding));
+        headers.push(raw::bytes(&header_of(&tables[index], &encoding)).into_owned());
         let turn = snapshot.reach.tables.contains(&table.oid);
         in_turn.extend(turn.then_some(index as u32));
         items.extend(cut(table, index, part, &encoding, if turn { Into::Turn } else { Into::Units }));
@@ -105,14 +106,14 @@ pub fn move_rows(job: &Job<'_>, snapshot: &mut Snapshot, writer: &Shared) -> Res
             items.push(Item { table: tables.len(), copy, lock, bytes: 0, into: Into::Nowhere });
         }
         in_turn.extend(special.comes_in_turn(&snapshot.reach.tables).then_some(tables.len() as u32));
-        headers.push(String::new());
+        headers.push(Vec::new());
         tables.push(entry(table, special.condition.as_ref(), Mover::PgDump));
     }
     let (moved, mut witnessed) = (tables.len(), std::mem::take(&mut snapshot.witnessed));
     for (place, values) in witnessed.iter().enumerate() {
         let copy = catalogue::copy_of_witnessed(values, &encoding);
         items.push(Item { table: moved + place, copy, lock: quote_qualified(&values.schema, &values.name), bytes: 0, into: Into::Nowhere });
-        headers.push(String::new());
+        headers.push(Vec::new());
     }
     // Parts of equal size stay in the order of the table's pages.
     items.sort_by_key(|item| std::cmp::Reverse(item.bytes));
@@ -199,20 +200,22 @@ impl Work<'_> {
         catalogue::guard_against_swaps(&mut session)?;
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
         session.execute(&format!("SET TRANSACTION SNAPSHOT '{}'", self.snapshot)).map_err(snapshot_lost)?;
+        session.execute("SAVEPOINT k")?;
         let mut mill = Mill::new(self);
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(item) = self.items.get(index) else { return Ok(()) };
             // Without NOWAIT we would queue behind whoever waits for the coordinator's lock to go, and wait for ever.
-            session.execute("SAVEPOINT k")?;
             match session.execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT", item.lock)) {
                 Ok(()) => mill.copy(&mut session, index)?,
                 Err(error) if ServerError::of(&error).is_some_and(|error| error.sqlstate == "55P03") => {
-                    session.execute("ROLLBACK TO SAVEPOINT k")?;
                     self.contended.lock().map_err(poisoned)?.push(index);
                 }
                 Err(error) => return Err(error),
             }
+            // The coordinator has locked the table for the whole dump. Ours, with those of its indexes, would add up to several for each table of the
+            // database, and the server's room for locks is small.
+            session.execute("ROLLBACK TO SAVEPOINT k")?;
         }
     }
 }
@@ -243,10 +246,10 @@ impl<'a> Mill<'a> {
         Mill { work, squeezer: Squeezer::new(work.job.request.compression), rows: Vec::new(), header: Vec::new(), body: Vec::new(), footer: Vec::new() }
     }
 
-    fn squeeze(&mut self, header: &str) -> std::io::Result<()> {
+    fn squeeze(&mut self, header: &[u8]) -> std::io::Result<()> {
         self.header.clear();
         self.footer.clear();
-        self.squeezer.compress(header.as_bytes(), &mut self.header)?;
+        self.squeezer.compress(header, &mut self.header)?;
         self.squeezer.compress(FOOTER.as_bytes(), &mut self.footer)?;
         Ok(())
     }

@@ -90,7 +90,7 @@ pub fn facts(session: &mut Session) -> Result<Facts> {
     let major = session.server_version_num() / 10_000;
     if !MAJORS.contains(&major) {
         return Err(Error::new(
-            Kind::Unreachable,
+            Kind::Refused,
             format!("the server is PostgreSQL {major}, and this version of kluis serves {} to {}", MAJORS.start(), MAJORS.end()),
         )
         .hinted("use another version of kluis, or upgrade the server"));
@@ -494,6 +494,8 @@ pub struct Obstacle {
     pub what: String,
     /// The statement, to be run by the owner or a superuser. Kluis never runs it.
     pub remedy: String,
+    /// For a table or a sequence that may not be read, its schema, as it is written in SQL.
+    pub schema: Option<String>,
 }
 
 /// Everything that the role cannot read or would read only in part. People read this, so the server quotes names, and only where that is needed.
@@ -502,20 +504,22 @@ pub fn obstacles(session: &mut Session) -> Result<Vec<Obstacle>> {
     let query = format!(
         "SELECT pg_catalog.quote_ident(n.nspname), pg_catalog.quote_ident(c.relname), c.relkind, coalesce(pg_catalog.has_schema_privilege(n.oid, 'USAGE'), true),
             coalesce(CASE WHEN c.relkind = 'S' THEN pg_catalog.has_sequence_privilege(c.oid, 'SELECT') ELSE pg_catalog.has_table_privilege(c.oid, 'SELECT') END, true),
-            CASE WHEN c.relkind = 'r' AND c.relrowsecurity THEN pg_catalog.row_security_active(c.oid) ELSE false END
+            CASE WHEN c.relkind = 'r' AND c.relrowsecurity THEN pg_catalog.row_security_active(c.oid) ELSE false END,
+            c.relforcerowsecurity AND pg_catalog.pg_has_role(c.relowner, 'USAGE')
          FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
          WHERE c.relkind IN ('r', 'p', 'S') AND ({OURS} OR c.oid IN (SELECT pg_catalog.unnest(extconfig) FROM pg_catalog.pg_extension)) ORDER BY n.nspname, c.relname"
     );
-    let (mut found, role) = (Vec::<Obstacle>::new(), readable_role(session)?);
+    let (mut found, mut usable, role) = (Vec::<Obstacle>::new(), std::collections::BTreeSet::new(), readable_role(session)?);
     for row in session.query(&query)?.rows {
         let (schema, name) = (cell(&row, 0)?, cell(&row, 1)?);
         let qualified = format!("{schema}.{name}");
-        if cell(&row, 3)? != "t" {
-            let obstacle =
-                Obstacle { hurdle: Hurdle::Relation, what: format!("schema {schema}: no USAGE"), remedy: format!("GRANT USAGE ON SCHEMA {schema} TO {role};") };
-            if !found.contains(&obstacle) {
-                found.push(obstacle);
-            }
+        if cell(&row, 3)? != "t" && usable.insert(schema.to_owned()) {
+            found.push(Obstacle {
+                hurdle: Hurdle::Relation,
+                what: format!("schema {schema}: no USAGE"),
+                remedy: format!("GRANT USAGE ON SCHEMA {schema} TO {role};"),
+                schema: None,
+            });
         }
         if cell(&row, 4)? != "t" {
             let (what, object) = if cell(&row, 2)? == "S" { ("sequence", "SEQUENCE ") } else { ("table", "") };
@@ -523,13 +527,19 @@ pub fn obstacles(session: &mut Session) -> Result<Vec<Obstacle>> {
                 hurdle: Hurdle::Relation,
                 what: format!("{what} {qualified}: no SELECT"),
                 remedy: format!("GRANT SELECT ON {object}{qualified} TO {role};"),
+                schema: Some(schema.to_owned()),
             });
         }
         if cell(&row, 5)? == "t" {
+            // Owners and those who have their rights see all rows, unless that is forced upon them too (rls.c, `check_enable_rls`).
+            let forced = cell(&row, 6)? == "t";
+            let why = if forced { ", being forced upon its owner" } else { "" };
+            let or = if forced { format!(" -- or, where that cannot be had: ALTER TABLE {qualified} NO FORCE ROW LEVEL SECURITY;") } else { String::new() };
             found.push(Obstacle {
                 hurdle: Hurdle::RowSecurity,
-                what: format!("table {qualified}: row-level security would hide rows"),
-                remedy: format!("ALTER ROLE {role} BYPASSRLS;"),
+                what: format!("table {qualified}: row-level security would hide rows{why}"),
+                remedy: format!("ALTER ROLE {role} BYPASSRLS;{or}"),
+                schema: None,
             });
         }
     }
@@ -562,7 +572,7 @@ fn large_objects_in_the_way(session: &mut Session, role: &str) -> Result<Option<
             )
         }
     };
-    Ok(Some(Obstacle { hurdle: Hurdle::LargeObjects, what, remedy }))
+    Ok(Some(Obstacle { hurdle: Hurdle::LargeObjects, what, remedy, schema: None }))
 }
 
 /// The role that we are, quoted only where that is needed.

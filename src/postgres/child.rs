@@ -13,6 +13,7 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::connection::Connection;
 use crate::postgres::fault::{Fault, Said};
 use crate::postgres::sandbox::{self, Support};
+use crate::raw;
 use crate::stop::{Hooked, Stop};
 use failures::{FROM, failed_entries, is_about_rows, quotes_a_value};
 use rustix::process::{Pid, Signal};
@@ -140,6 +141,13 @@ impl Tool {
     #[must_use]
     pub fn args(mut self, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Tool {
         self.arguments.extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds arguments that hold names of a database's, byte for byte, whatever encoding they are in (see [`raw::text`]).
+    #[must_use]
+    pub fn names(mut self, arguments: impl IntoIterator<Item = String>) -> Tool {
+        self.arguments.extend(arguments.into_iter().map(|argument| OsStr::from_bytes(&raw::bytes(&argument)).to_owned()));
         self
     }
 
@@ -408,6 +416,7 @@ fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
         kind = Kind::TimedOut;
     }
     let error = Error::new(kind, format!("{name} failed ({status})"));
+    let no_room = said.contains("out of shared memory");
     let error = if said.is_empty() { error } else { error.because(Said { text: said, fault: complaint(&stderr) }) };
     match kind {
         Kind::TimedOut => {
@@ -415,6 +424,7 @@ fn failure(name: &str, status: ExitStatus, stderr: &[u8]) -> Error {
         }
         Kind::Unreachable => error.hinted("look whether the server was stopped or restarted; the next run starts afresh"),
         Kind::Storage => error.hinted("free some space on this volume; earlier backups were not touched"),
+        _ if no_room => error.hinted(crate::postgres::sqlstate::NO_ROOM_FOR_LOCKS),
         _ => error,
     }
 }

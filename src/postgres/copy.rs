@@ -6,6 +6,7 @@ use super::frame::{BUFFER, nonsense};
 use super::server_error::ServerError;
 use super::session::{Session, State, tag_body};
 use crate::error::{Error, Kind, Result};
+use crate::raw;
 use std::io;
 use std::ops::Range;
 
@@ -75,14 +76,14 @@ enum Step {
 impl Session {
     /// Starts a `COPY … TO STDOUT` in the text format.
     pub fn copy_out(&mut self, sql: &str) -> Result<CopyOut<'_>> {
-        self.begin(sql.as_bytes())?;
+        self.begin(&raw::bytes(sql))?;
         self.await_copy(b'H')?;
         Ok(CopyOut { session: self, open: 0, huge: false, rows: 0, finished: false })
     }
 
     /// Starts a `COPY … FROM STDIN`.
     pub fn copy_in(&mut self, sql: &str) -> Result<CopyIn<'_>> {
-        self.begin(sql.as_bytes())?;
+        self.begin(&raw::bytes(sql))?;
         self.await_copy(b'G')?;
         Ok(CopyIn { session: self, since_look: 0 })
     }

@@ -42,7 +42,6 @@ const SHARED: &[Setting] = &[
 const OURS: &[Setting] = &[
     // Notices are dropped anyway. Unsent, they cannot fill a connection that neither side reads from either.
     ("client_min_messages", "error", 0),
-    ("client_encoding", "UTF8", 0),
     ("lock_timeout", "0", 0),
     ("DateStyle", "ISO", 0),
     ("IntervalStyle", "postgres", 0),
@@ -146,7 +145,7 @@ fn settle(session: &mut Session) -> Result<()> {
          SELECT ({own_role}) > 0, {is_powerful} AND (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = session_user),
             pg_catalog.current_setting('{SWAPS}', true) IS NOT NULL;
          COMMIT",
-        statements(major),
+        statements(major, session.parameter("server_encoding")),
         powerful.join(", ")
     ))?;
     let is = |column: usize| rows.get(0, column) == Some("t");
@@ -155,8 +154,10 @@ fn settle(session: &mut Session) -> Result<()> {
 }
 
 /// `SET`s look up no name: what stands first does not matter.
-fn statements(major: u32) -> String {
-    SHARED.iter().chain(OURS).filter(|setting| setting.2 <= major).map(|(name, value, _)| format!("SET {name} = '{value}'; ")).collect()
+fn statements(major: u32, server_encoding: Option<&str>) -> String {
+    // A database in SQL_ASCII knows bytes, and no server converts them: asked for UTF-8 it refuses those that are none (mbutils.c, `pg_server_to_any`).
+    let encoding = [("client_encoding", if server_encoding == Some("SQL_ASCII") { "SQL_ASCII" } else { "UTF8" }, 0)];
+    SHARED.iter().chain(OURS).chain(&encoding).filter(|setting| setting.2 <= major).map(|(name, value, _)| format!("SET {name} = '{value}'; ")).collect()
 }
 
 /// The connection for PostgreSQL's own programs beside this session. They empty the search path by their first statement (pg_dump, pg_dumpall and pg_restore
@@ -275,7 +276,7 @@ fn within_patience(session: &mut Session, statement: &str) -> Result<Option<i32>
 }
 
 fn pooled(session: &Session) -> Error {
-    Error::new(Kind::Unreachable, format!("'{}' is a connection pooler in transaction mode", session.connection().label()))
+    Error::new(Kind::Refused, format!("'{}' is a connection pooler in transaction mode", session.connection().label()))
         .hinted("a dump needs sessions of its own: connect to PostgreSQL itself (most often port 5432), or to a pool in session mode")
 }
 
@@ -296,10 +297,11 @@ mod tests {
     #[test]
     fn each_major_gets_what_it_knows() {
         for (major, idle, transaction) in [(13, false, false), (14, true, false), (17, true, true)] {
-            let (sent, given) = (statements(major), in_throwaway(major));
+            let (sent, given) = (statements(major, Some("LATIN1")), in_throwaway(major));
             assert!(sent.starts_with("SET search_path = ''; SET statement_timeout = '0'; "), "{sent}");
             assert_eq!((sent.contains("idle_session_timeout"), sent.contains("transaction_timeout")), (idle, transaction), "{major}");
             assert_eq!((given.contains("-c idle_session_timeout=0"), given.contains("-c event_triggers=off")), (idle, transaction), "{major}");
+            assert!(sent.contains("SET client_encoding = 'UTF8'") && statements(major, Some("SQL_ASCII")).contains("SET client_encoding = 'SQL_ASCII'"));
             assert!(!given.contains("search_path") && given.contains(r"-c default_transaction_isolation=read\ committed "), "{given}");
         }
     }

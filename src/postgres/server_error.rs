@@ -5,6 +5,7 @@
 use super::fault::Fault;
 use super::sqlstate;
 use crate::error::{Error, Kind};
+use crate::raw;
 use std::fmt;
 
 /// What the server said (manual, section 55.8).
@@ -35,7 +36,7 @@ impl ServerError {
         let (mut message, mut raised) = (None, false);
         for field in body.split(|byte| *byte == 0) {
             let Some((letter, text)) = field.split_first() else { break };
-            let text = || String::from_utf8_lossy(text).into_owned();
+            let text = || raw::text(text);
             match letter {
                 b'C' => error.sqlstate = text(),
                 b'V' => error.severity = text(),
@@ -87,7 +88,8 @@ impl ServerError {
 
     fn caused(self, kind: Kind, hint: Option<&str>, message: String) -> Error {
         let error = Error::new(kind, message);
-        let error = match hint {
+        let locks = self.sqlstate == "53200" && self.message.as_deref().is_some_and(|message| message.contains("shared memory"));
+        let error = match hint.filter(|_| !locks).or(locks.then_some(sqlstate::NO_ROOM_FOR_LOCKS)) {
             Some(hint) => error.hinted(hint),
             None => error,
         };
@@ -130,7 +132,8 @@ impl fmt::Debug for ServerError {
 
 impl std::error::Error for ServerError {}
 
-/// `text` on one line and of bounded length: control characters, line separators and those that reverse the direction of writing are escaped.
+/// `text` on one line and of bounded length: control characters, line separators and those that reverse the direction of writing are escaped; a byte
+/// that is no text is shown as `\xE9`.
 pub(crate) fn printable(text: &str) -> String {
     const LIMIT: usize = 600;
     let mut shown = String::with_capacity(text.len());
@@ -138,6 +141,10 @@ pub(crate) fn printable(text: &str) -> String {
         if index == LIMIT {
             shown.push('…');
             break;
+        }
+        if let Some(byte) = raw::byte_of(character) {
+            shown.push_str(&format!("\\x{byte:02X}"));
+            continue;
         }
         match character {
             '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => shown.extend(character.escape_unicode()),

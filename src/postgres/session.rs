@@ -9,6 +9,7 @@ use super::opening::{self, Opened};
 use super::server_error::ServerError;
 use super::startup;
 use crate::error::{Error, Kind, Result};
+use crate::raw;
 use crate::stop::Stop;
 use std::collections::BTreeMap;
 use std::io::{self, ErrorKind};
@@ -150,9 +151,9 @@ impl Session {
         self.cancel.clone()
     }
 
-    /// Runs one or more statements, and returns the rows of the last one that returns any.
+    /// Runs one or more statements, and returns the rows of the last one that returns any. What is no UTF-8 stands as [`raw::text`] has it, both ways.
     pub fn query(&mut self, sql: &str) -> Result<Rows> {
-        self.query_bytes(sql.as_bytes())
+        self.query_bytes(&raw::bytes(sql))
     }
 
     /// The same for text in another encoding than UTF-8, which the session's `client_encoding` names.
@@ -291,7 +292,7 @@ fn columns(mut body: &[u8]) -> io::Result<Vec<String>> {
     let count = u16::from_be_bytes(take(&mut body)?);
     let mut names = Vec::with_capacity(count.into());
     for _ in 0..count {
-        names.push(text(take_string(&mut body)?)?);
+        names.push(raw::text(take_string(&mut body)?));
         take::<18>(&mut body)?;
     }
     Ok(names)
@@ -307,15 +308,10 @@ fn values(mut body: &[u8]) -> io::Result<Vec<Option<String>>> {
             continue;
         };
         let (value, rest) = body.split_at_checked(length).ok_or_else(|| nonsense("a message that ends too early"))?;
-        row.push(Some(text(value)?));
+        row.push(Some(raw::text(value)));
         body = rest;
     }
     Ok(row)
-}
-
-fn text(bytes: &[u8]) -> io::Result<String> {
-    // Only a database in SQL_ASCII can send this: there the server does not convert.
-    String::from_utf8(bytes.to_vec()).map_err(|_| nonsense("text that is not UTF-8"))
 }
 
 /// `15.14 (Debian 15.14-0+deb12u1)` is 150014, `17beta2` is 170000, `9.6.24` is 90624.

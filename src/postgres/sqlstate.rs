@@ -53,6 +53,9 @@ pub fn judge(code: &str) -> (Kind, Option<&'static str>) {
     }
 }
 
+/// The next step where the server's table of locks is full.
+pub const NO_ROOM_FOR_LOCKS: &str = "the server has no room for so many locks: raise max_locks_per_transaction in its postgresql.conf, and restart it";
+
 /// Whether the primary message of this code names objects and limits only, never a row's values.
 ///
 /// Everything else is withheld: `22P02` says `invalid input syntax for type integer: "…"`, `P0001` whatever an application raised.

@@ -97,5 +97,5 @@ pub fn find(places: &Places, major: u32) -> Result<Tools> {
             format!("install the package postgresql-client-{major} (apt), or use the image for PostgreSQL {major}; BACKUP_PG_BIN names a folder of your own")
         }
     };
-    Err(Error::new(Kind::Unreachable, format!("the server is PostgreSQL {major}, and there is no pg_dump of that version here: {list}")).hinted(hint))
+    Err(Error::new(Kind::Refused, format!("the server is PostgreSQL {major}, and there is no pg_dump of that version here: {list}")).hinted(hint))
 }

@@ -549,5 +549,5 @@ impl Drop for List {
 fn listing(tools: &Tools, backup: &Path, options: &[&str], stop: &Stop) -> Result<Vec<Entry>> {
     let tool = Tool::new(tools.program("pg_restore")).arg("--list").args(options).arg(backup.join(names::SCHEMA));
     let listing = tool.output(1 << 30, stop)?;
-    contents::parse(&String::from_utf8_lossy(&listing)).map_err(|why| Error::new(Kind::Failed, why))
+    contents::parse(&crate::raw::text(&listing)).map_err(|why| Error::new(Kind::Failed, why))
 }

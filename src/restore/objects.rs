@@ -4,7 +4,7 @@
 
 use super::loading::connect;
 use super::{Job, labels};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::manifest::LargeObjects;
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
@@ -27,7 +27,7 @@ pub fn load(job: &Job<'_>, script: &File) -> Result<(LargeObjects, Vec<String>)>
     // The text is in the database's encoding, as its own first lines say.
     session.execute(&format!("SET client_encoding = '{}'", job.manifest.database.encoding))?;
     let (mut text, mut piece) = (section(script, part), vec![0; BATCH]);
-    let (mut statements, mut reader, mut batch) = (Statements::default(), ObjectReader::default(), String::new());
+    let (mut statements, mut reader, mut batch) = (Statements::default(), ObjectReader::default(), Vec::new());
     let mut labels = Vec::new();
     let damaged = || crate::verify::failure(&job.request.backup.id, &["the large objects of the script are damaged".to_owned()]);
     loop {
@@ -38,7 +38,7 @@ pub fn load(job: &Job<'_>, script: &File) -> Result<(LargeObjects, Vec<String>)>
         reader.push(&piece[..length]).map_err(|_| damaged())?;
         statements.push(&piece[..length], |statement| {
             if statement.starts_with(labels::BEGIN.as_bytes()) {
-                labels.push(String::from_utf8_lossy(statement).into_owned());
+                labels.push(crate::raw::text(statement));
                 return Ok(());
             }
             if job.lenient && is_about_object(statement) && wanted(job, statement) {
@@ -50,21 +50,19 @@ pub fn load(job: &Job<'_>, script: &File) -> Result<(LargeObjects, Vec<String>)>
                 }
             }
             if wanted(job, statement) {
-                // Statements in another encoding than UTF-8 hold names only, and those of roles; bytes that are no text are refused.
-                batch.push_str(std::str::from_utf8(statement).map_err(|_| {
-                    Error::new(Kind::Failed, "the large objects' owners have names that are not UTF-8").hinted("restore with --no-owner --no-privileges")
-                })?);
-                batch.push('\n');
+                // Names of roles and comments are bytes in the encoding that the session was told of.
+                batch.extend_from_slice(statement);
+                batch.push(b'\n');
             }
             if batch.len() >= BATCH {
-                session.execute(&batch).map_err(|error| error.context("cannot load the large objects"))?;
+                session.query_bytes(&batch).map_err(|error| error.context("cannot load the large objects"))?;
                 batch.clear();
             }
             Ok::<(), Error>(())
         })?;
     }
     if !batch.is_empty() {
-        session.execute(&batch).map_err(|error| error.context("cannot load the large objects"))?;
+        session.query_bytes(&batch).map_err(|error| error.context("cannot load the large objects"))?;
     }
     let found = reader.finish().map_err(|_| damaged())?;
     Ok((LargeObjects { count: found.count, bytes: found.bytes, digest: found.hex() }, labels))

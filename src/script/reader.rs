@@ -5,6 +5,7 @@
 use super::gzip::{expand, stream};
 use super::unit::Unit;
 use crate::manifest::Section;
+use crate::raw;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -75,9 +76,9 @@ impl UnitReader {
     }
 
     fn small(&mut self, source: &(impl ReadAt + ?Sized), offset: u64, left: u64) -> io::Result<String> {
-        let mut text = String::new();
-        stream(io::BufReader::new(Range { source, offset, left })).take(1 << 20).read_to_string(&mut text)?;
-        Ok(text)
+        let mut text = Vec::new();
+        stream(io::BufReader::new(Range { source, offset, left })).take(1 << 20).read_to_end(&mut text)?;
+        Ok(raw::text(&text))
     }
 
     /// Hands the unit's rows to `each`, in pieces that may begin and end within a row only where a row is larger than a unit.

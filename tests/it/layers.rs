@@ -32,7 +32,7 @@ const ROOMS: &[&[&str]] = &[
     &["extensions"],
     &["manifest", "retention", "schedule", "events", "log", "receiver"],
     &["exception", "finding"],
-    &["units"],
+    &["units", "raw"],
     &["error"],
 ];
 
@@ -51,6 +51,7 @@ const PURE: &[&str] = &[
     "src/manifest.rs",
     "src/metrics.rs",
     "src/notes.rs",
+    "src/raw.rs",
     "src/page/",
     "src/retention.rs",
     "src/retention/",

@@ -4,6 +4,7 @@
 
 use super::{CATALOGUES, Rule, VERSION, damaged, fields, unescape};
 use crate::error::Result;
+use crate::raw;
 use std::cmp::Ordering;
 use std::io::BufRead;
 
@@ -186,9 +187,9 @@ fn difference(header: &Header, row: &[&[u8]], how: How) -> Result<Difference> {
     let owner = match row[0] {
         b"" => Owner::User,
         b"s" => Owner::System,
-        owner => Owner::Extension(owner.strip_prefix(b"e:").and_then(unescape).map(|name| String::from_utf8_lossy(&name).into_owned()).ok_or_else(damaged)?),
+        owner => Owner::Extension(owner.strip_prefix(b"e:").and_then(unescape).map(|name| raw::text(&name)).ok_or_else(damaged)?),
     };
-    let keys = keys(row, header)?.iter().map(|key| String::from_utf8_lossy(key).into_owned()).collect();
+    let keys = keys(row, header)?.iter().map(|key| raw::text(key)).collect();
     Ok(Difference { catalogue: header.catalogue.name, keys, owner, how })
 }
 
