@@ -179,9 +179,11 @@ pub fn database(connection: &Connection, manifest: &Manifest, jobs: usize, stop:
         let mut session = Session::connect(connection, stop)?;
         catalogue::monetary(&mut session, manifest)?;
         session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-        session.execute(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'"))?;
+        session.execute(&format!("SET TRANSACTION SNAPSHOT '{snapshot}'; SAVEPOINT k"))?;
         while let Some(part) = parts.get(next.fetch_add(1, Ordering::Relaxed)) {
             let digest = digest(&mut session, &part.copy)?;
+            // The server's room for locks is small: those of one table after the other would add up.
+            session.execute("ROLLBACK TO SAVEPOINT k")?;
             observer.event(&Event::Moved { bytes: part.bytes, rows: digest.rows });
             digests[part.table].lock().map_err(|_| Error::new(Kind::Failed, "a worker panicked: this is a bug in kluis"))?.add(&digest);
         }

@@ -36,7 +36,7 @@ pub fn restore(backup: &Backup, manifest: &Manifest, session: &mut Session, exce
         return Ok(wrong);
     }
     // The text may be in another encoding, and says so.
-    session.execute("SET client_encoding = 'UTF8'")?;
+    session.speak()?;
     let missing = catalogue::missing(session, &manifest.database)?;
     wrong.extend(missing.into_iter().map(|what| format!("{what} is not in '{}', and the database needs it", names::GLOBALS)));
     Ok(wrong)

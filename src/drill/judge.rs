@@ -2,7 +2,7 @@
 //! It owns the order of the witnesses and the verdict that their findings come to; what each of them looks at is its own.
 //! Invariant: nothing is restored from files that are not what they were; where a witness could not finish, its error decides, not its silence.
 
-use super::{Request, Verdict, assertions, catalogue, globals, reasons, schema, values, words};
+use super::{Request, Verdict, assertions, bytes, catalogue, globals, reasons, schema, values, words};
 use crate::compare::{self, Comparison};
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
@@ -139,7 +139,7 @@ impl Judge<'_> {
             }
         };
         // Last, for afterwards no new session can be relied upon.
-        let (mut session, mut witness) = (Session::connect(&server.connection("postgres"), stop)?, Session::connect(&to, stop)?);
+        let (mut session, mut witness) = (bytes::session(server, self.request.backup, stop)?, Session::connect(&to, stop)?);
         let late = globals::settle(self.request.backup, manifest, &mut session, &mut witness)?;
         wrong.extend(Finding::all(Cause::Globals, late));
         if !wrong.is_empty() {
@@ -170,7 +170,7 @@ impl Judge<'_> {
             return Ok(Err(Verdict::CannotJudge(Finding::all(Cause::NoExtension, lacking))));
         }
         self.observer.event(&Event::Step("roles"));
-        let mut excepted = Vec::new();
+        let (mut session, mut excepted) = (bytes::session(self.server, self.request.backup, self.stop)?, Vec::new());
         let wrong = globals::restore(self.request.backup, self.manifest, &mut session, &mut excepted)?;
         Ok(if wrong.is_empty() { Ok(excepted) } else { Err(Verdict::Bad(Finding::all(Cause::Globals, wrong))) })
     }

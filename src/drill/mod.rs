@@ -3,6 +3,7 @@
 //! Invariant: it reads only the published files; "bad" is said of the backup, never of this machine: what is missing here is "cannot judge".
 
 mod assertions;
+mod bytes;
 mod catalogue;
 mod entries;
 mod globals;

@@ -7,7 +7,11 @@ use super::snapshot::Snapshot;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::{catalogue, contents};
 use crate::repository::names;
+use crate::units::listed;
 use std::collections::BTreeSet;
+
+/// How many tables are named in a warning.
+const NAMED: usize = 20;
 
 /// Fails unless each table of the archive has its rows moved by Kluis, or in the archive, or has none by nature.
 pub fn check(job: &Job<'_>, snapshot: &mut Snapshot, warnings: &mut Vec<String>) -> Result<()> {
@@ -38,7 +42,7 @@ pub fn check(job: &Job<'_>, snapshot: &mut Snapshot, warnings: &mut Vec<String>)
         }
     }
     if !left_out.is_empty() {
-        warnings.push(format!("a standby holds no rows of unlogged tables, so these are in the backup without rows: {}", left_out.join(", ")));
+        warnings.push(format!("a standby holds no rows of unlogged tables, so these are in the backup without rows: {}", listed(&left_out, NAMED)));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 
 mod announced;
 mod complete;
+mod dumpall;
 mod globals;
 mod inventory;
 mod locks;
@@ -214,7 +215,7 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
         let programs = in_c.unwrap_or(programs);
         let job = Job { request, staging, stop, observer, tools, passfile, programs, encoding };
         let mut facts = snapshot.facts.clone();
-        let (not_included, money) = (announced::not_included(&mut snapshot.session, &facts)?, announced::money(&mut snapshot, archive)?);
+        let (mut not_included, money) = (announced::not_included(&mut snapshot.session, &facts)?, announced::money(&mut snapshot, archive)?);
         let partitioned = catalogue::partitioned(&mut snapshot.session)?;
         facts.server.pg_dump.clone_from(&job.tools.version);
         // The schema, the roles and the inventory, side by side.
@@ -238,11 +239,14 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
             (schema, joined(globals.join()), joined(inventory.join()))
         });
         // The one that failed first speaks; the others were stopped because of it.
-        let ((schema, inventory), globals::Globals { file: globals, roles, roles_moved, warnings: told }) =
+        let ((schema, inventory), globals::Globals { file: globals, roles, roles_moved, passwords, missing, warnings: told }) =
             first_failure(first_failure(schema, inventory), globals)?;
-        (facts.server.roles, facts.server.roles_moved) = (roles, roles_moved);
+        (facts.server.roles, facts.server.roles_moved, facts.server.role_passwords) = (roles, roles_moved, passwords);
         let mut warnings = announced::warnings(&not_included);
         warnings.extend(schema.into_iter().chain(told));
+        not_included.extend(missing.into_iter().chain((!passwords).then(announced::passwords)));
+        not_included.sort();
+        not_included.dedup();
         let inventory = match inventory {
             Some(inventory::Reading::Done(file, state)) if inventory::still(&job, &state)? => Some(file),
             None => {

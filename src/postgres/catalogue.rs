@@ -10,6 +10,7 @@ use crate::postgres::properties;
 use crate::postgres::quote::{quote_ident, quote_literal, quote_qualified};
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
+use crate::raw;
 use crate::stop::Stop;
 
 /// The oldest and the newest major version that are served.
@@ -581,6 +582,19 @@ pub fn readable_role(session: &mut Session) -> Result<String> {
     rows.first().map_or_else(|| Err(Error::new(Kind::Failed, "the server does not say who we are")), |row| Ok(cell(row, 0)?.to_owned()))
 }
 
+/// Whether a name, as a backup of a database in the first encoding has it, has the same bytes as a literal sent to one in the second.
+fn same_bytes(name: &str, of: &str, server: &str) -> bool {
+    let bytes = |encoding: &str| matches!(encoding, "UTF8" | "SQL_ASCII" | "");
+    name.is_ascii() || of == server || (bytes(of) && bytes(server) && (raw::is_plain(name) || server == "SQL_ASCII"))
+}
+
+/// The bytes of a name in the cluster's catalogues, as the server computes them.
+fn bytes_of(name: &str, encoding: &str) -> String {
+    let hex: String = raw::bytes(name).iter().map(|byte| format!("{byte:02x}")).collect();
+    let bytes = format!("'\\x{hex}'::pg_catalog.bytea");
+    if matches!(encoding, "UTF8" | "SQL_ASCII" | "") { bytes } else { format!("pg_catalog.convert({bytes}, 'UTF8', {})", quote_literal(encoding)) }
+}
+
 /// Which of these roles, tablespaces and extensions the server lacks.
 pub fn missing(session: &mut Session, database: &Database) -> Result<Vec<String>> {
     let mut missing = Vec::new();
@@ -593,12 +607,26 @@ pub fn missing(session: &mut Session, database: &Database) -> Result<Vec<String>
         if names.is_empty() {
             continue;
         }
-        let values = names.iter().map(|name| format!("({})", quote_literal(name))).collect::<Vec<_>>().join(", ");
-        let rows = session
-            .query(&format!("SELECT v.name FROM (VALUES {values}) AS v(name) WHERE v.name NOT IN (SELECT {column}::text FROM {table}) ORDER BY 1"))?
-            .rows;
-        for row in rows {
-            missing.push(format!("{what} {}", quote_ident(cell(&row, 0)?)));
+        let encoding = session.parameter("server_encoding").unwrap_or("UTF8").to_owned();
+        let (same, other): (Vec<&String>, Vec<&String>) = names.iter().partition(|name| same_bytes(name, &database.encoding, &encoding));
+        let mut queries = Vec::new();
+        if !same.is_empty() {
+            let values = same.iter().map(|name| format!("({})", quote_literal(name))).collect::<Vec<_>>().join(", ");
+            queries.push((same, format!("(VALUES {values}) AS v(name)"), format!("SELECT {column}::text FROM {table}")));
+        }
+        if !other.is_empty() {
+            // As a literal such a name would be converted, or refused: names that belong to no database are compared by their bytes.
+            let values = other.iter().map(|name| format!("(pg_catalog.md5({}))", bytes_of(name, &database.encoding))).collect::<Vec<_>>().join(", ");
+            queries.push((other, format!("(VALUES {values}) AS v(name)"), format!("SELECT pg_catalog.md5({column}::text) FROM {table}")));
+        }
+        for (names, values, there) in queries {
+            let query = format!(
+                "SELECT n.number FROM (SELECT pg_catalog.row_number() OVER () AS number, name FROM {values}) AS n WHERE n.name NOT IN ({there}) ORDER BY 1"
+            );
+            for row in session.query(&query)?.rows {
+                let place: usize = number(&row, 0)?;
+                missing.extend(names.get(place.saturating_sub(1)).map(|name| format!("{what} {}", quote_ident(name))));
+            }
         }
     }
     Ok(missing)

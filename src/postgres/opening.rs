@@ -153,10 +153,15 @@ fn settle(session: &mut Session) -> Result<()> {
     Ok(())
 }
 
+/// What our sessions speak. A database in SQL_ASCII knows bytes, and no server converts them: asked for UTF-8 it refuses those that are none (mbutils.c,
+/// `pg_server_to_any`).
+pub(super) fn client_encoding(server_encoding: Option<&str>) -> &'static str {
+    if server_encoding == Some("SQL_ASCII") { "SQL_ASCII" } else { "UTF8" }
+}
+
 /// `SET`s look up no name: what stands first does not matter.
 fn statements(major: u32, server_encoding: Option<&str>) -> String {
-    // A database in SQL_ASCII knows bytes, and no server converts them: asked for UTF-8 it refuses those that are none (mbutils.c, `pg_server_to_any`).
-    let encoding = [("client_encoding", if server_encoding == Some("SQL_ASCII") { "SQL_ASCII" } else { "UTF8" }, 0)];
+    let encoding = [("client_encoding", client_encoding(server_encoding), 0)];
     SHARED.iter().chain(OURS).chain(&encoding).filter(|setting| setting.2 <= major).map(|(name, value, _)| format!("SET {name} = '{value}'; ")).collect()
 }
 

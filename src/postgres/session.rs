@@ -131,6 +131,11 @@ impl Session {
         self.parameters.get(name).map(String::as_str)
     }
 
+    /// Has it speak the encoding again that [`Session::query`] reads and writes, whatever was set meanwhile.
+    pub fn speak(&mut self) -> Result<()> {
+        self.execute(&format!("SET client_encoding = '{}'", opening::client_encoding(self.parameter("server_encoding"))))
+    }
+
     /// The process that serves this session, as in `pg_stat_activity`.
     pub fn backend_pid(&self) -> i32 {
         self.cancel.key.0

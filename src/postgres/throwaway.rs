@@ -44,8 +44,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// How long initdb and the start may take together.
-const START: Duration = Duration::from_secs(60);
+/// How long initdb and the start may take together. They run at a low priority: on a machine that is busy they take minutes, and no harm is done.
+const START: Duration = Duration::from_secs(300);
 
 /// How long the server or initdb may take to end. The server waits five seconds for its own processes before it kills them (postmaster.c, `SIGKILL_CHILDREN_AFTER_SECS`).
 const END: Duration = Duration::from_secs(6);

@@ -10,6 +10,7 @@ mod leaving;
 mod loading;
 mod objects;
 mod order;
+mod own;
 mod place;
 mod queue;
 mod rehearsal;

@@ -2,7 +2,7 @@
 //! It owns "new or empty unless --clean", "--yes over the source", versions, roles and extensions; it leaves loading to its siblings.
 //! Invariant: `check` changes nothing; `make_room` is called only after it found everything right.
 
-use super::{Job, Request, Restored, Withheld, extensions};
+use super::{Job, Request, Restored, Withheld, extensions, own};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Property};
 use crate::postgres::catalogue;
@@ -11,6 +11,7 @@ use crate::postgres::quote::{quote_ident, quote_literal};
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
 use crate::stop::Stop;
+use crate::units::listed;
 
 /// The target, looked at.
 pub struct Target {
@@ -23,6 +24,9 @@ pub struct Target {
     /// Its tablespace, where that is not the standard one.
     tablespace: Option<String>,
 }
+
+/// How many of what a server lacks are named.
+const NAMED: usize = 30;
 
 /// The databases that are there on every server as a rule.
 const NEIGHBOURS: [&str; 2] = ["postgres", "template1"];
@@ -65,7 +69,7 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
         missing.extend(extensions::unready(&mut target.session, &database, name)?);
     }
     if !missing.is_empty() {
-        return Err(Error::new(Kind::Unreachable, format!("the server lacks what the backup needs: {}", missing.join(", "))).hinted(
+        return Err(Error::new(Kind::Unreachable, format!("the server lacks what the backup needs: {}", listed(&missing, NAMED))).hinted(
             "--roles makes the roles; they and tablespaces are in globals.sql.gz (RESTORE.md shows how), extensions come from packages, and their libraries are preloaded by a setting of the server; --no-owner --no-privileges does without roles",
         ));
     }
@@ -124,10 +128,13 @@ pub fn make_room(job: &Job<'_>, mut target: Target, restored: &mut Restored) -> 
     } else if major >= 15 {
         create.push_str(" LOCALE_PROVIDER libc");
     }
+    // The owner of a database that was there was asked of this very session.
+    let mut from_within = None;
     match &target.owner {
         Some(owner) => create.push_str(&format!(" OWNER {}", quote_ident(owner))),
-        None if !request.no_owner => create.push_str(&format!(" OWNER {}", quote_ident(&database.owner))),
-        None => {}
+        None if request.no_owner => {}
+        None if own::same_bytes(&target.session, job.manifest, &database.owner) => create.push_str(&format!(" OWNER {}", quote_ident(&database.owner))),
+        None => from_within = Some(&database.owner),
     }
     if let Some(tablespace) = &target.tablespace {
         create.push_str(&format!(" TABLESPACE {}", quote_ident(tablespace)));
@@ -137,8 +144,19 @@ pub fn make_room(job: &Job<'_>, mut target: Target, restored: &mut Restored) -> 
             .context(format!("cannot create database {name}"))
             .hinted("the role needs CREATEDB, and the server the backup's locale; a database that exists and is empty can be restored into without --create")
     })?;
+    if let Some(owner) = from_within {
+        let (mut session, name) = own::within(request.to, job.stop)?;
+        let owned = session.execute(&format!("ALTER DATABASE {name} OWNER TO {}", quote_ident(owner)));
+        owned.map_err(|error| error.context(format!("database {name} was created, and cannot be given to its owner")))?;
+    }
+    let name = quote_ident(&request.to.database);
     for property in wanted(request, &properties, false) {
-        give(&mut target.session, request, property, restored)?;
+        if own::same_bytes(&target.session, job.manifest, &property.statement(&name)) {
+            give(&mut target.session, &name, property, restored)?;
+        } else {
+            let (mut session, name) = own::within(request.to, job.stop)?;
+            give(&mut session, &name, property, restored)?;
+        }
     }
     Ok(properties)
 }
@@ -201,13 +219,13 @@ pub fn settle(request: &Request<'_>, stop: &Stop, properties: &[Property], resto
     if settings.peek().is_none() {
         return Ok(());
     }
-    let mut session = Session::connect(request.to, stop)?;
-    settings.try_for_each(|property| give(&mut session, request, property, restored))
+    let (mut session, name) = own::within(request.to, stop)?;
+    settings.try_for_each(|property| give(&mut session, &name, property, restored))
 }
 
 /// Gives the database a property. The rows matter more than a right that this role or this server cannot give: that is a warning.
-fn give(session: &mut Session, request: &Request<'_>, property: &Property, restored: &mut Restored) -> Result<()> {
-    let Err(error) = session.execute(&property.statement(&quote_ident(&request.to.database))) else { return Ok(()) };
+fn give(session: &mut Session, name: &str, property: &Property, restored: &mut Restored) -> Result<()> {
+    let Err(error) = session.execute(&property.statement(name)) else { return Ok(()) };
     if matches!(error.kind(), Kind::Interrupted | Kind::TimedOut) {
         return Err(error);
     }

@@ -59,7 +59,7 @@ fn a_database_in_no_encoding_comes_back_byte_for_byte() {
         raw(&database, ODD);
         raw(
             &database,
-            b"ALTER TABLE \"sch\xe9ma\".\"t\xe9\" OWNER TO \"propri\xe9taire\"; GRANT SELECT ON pure TO \"lect\xe9ur\"; ALTER LARGE OBJECT 4711 OWNER TO \"propri\xe9taire\"",
+            b"ALTER TABLE \"sch\xe9ma\".\"t\xe9\" OWNER TO \"propri\xe9taire\"; GRANT USAGE ON SCHEMA \"sch\xe9ma\" TO \"propri\xe9taire\"; GRANT SELECT ON pure TO \"lect\xe9ur\"; ALTER LARGE OBJECT 4711 OWNER TO \"propri\xe9taire\"",
         );
         let repo = comes_back(&database, "ENCODING 'SQL_ASCII' LOCALE 'C'");
         let text = std::fs::read_to_string(repo.newest().join("manifest.json")).unwrap();
@@ -87,4 +87,78 @@ fn large_objects_with_comments_and_owners_in_the_databases_own_encoding() {
         ));
         comes_back(&database, &options);
     }
+}
+
+/// Owners and rights of a database in another encoding than the one next door, through which it is created.
+#[test]
+fn a_database_goes_to_an_owner_whose_name_only_its_own_encoding_can_say() {
+    for major in [14, 17] {
+        let Some(cluster) = Cluster::own(major, &[]) else { continue };
+        let (database, repo) = (cluster.database_with(&unique("latin"), "ENCODING 'LATIN1' LOCALE 'C'"), Repo::new());
+        database.sql(&format!(
+            "SET client_encoding = 'UTF8'; CREATE ROLE \"rol\u{e9}\"; ALTER DATABASE {name} OWNER TO \"rol\u{e9}\"; GRANT CREATE ON DATABASE {name} TO \"rol\u{e9}\";
+             COMMENT ON DATABASE {name} IS 'd\u{e9}p\u{f4}t'; ALTER DATABASE {name} SET search_path = 'sch\u{e9}ma'; CREATE TABLE t AS SELECT '\u{e9}' AS x; ALTER TABLE t OWNER TO \"rol\u{e9}\"",
+            name = database.name
+        ));
+        kluis(&["backup"]).of(&database).keeping(&repo).env("BACKUP_DRILL", "every-backup").run().done();
+        assert_eq!(repo.history().last().unwrap()["proof"], "proven");
+        let restored = Database { cluster: cluster.clone(), name: unique("again") };
+        kluis(&["restore", "latest", "--create", "--to", &restored.url()]).of(&database).keeping(&repo).into(&cluster).run().done();
+        // Bytes, and not text: next door it is none.
+        let of = |name: &str| {
+            cluster.value(
+                "postgres",
+                &format!(
+                    "SELECT datdba, md5(shobj_description(oid, 'pg_database')), datacl IS NULL, (SELECT md5(setconfig::text) FROM pg_db_role_setting WHERE setdatabase = d.oid)
+                     FROM pg_database d WHERE datname = '{name}'"
+                ),
+            )
+        };
+        assert_eq!(of(&restored.name), of(&database.name));
+        // Where the role is not, that is said before anything is made.
+        let Some(empty) = Cluster::own(major, &[]) else { continue };
+        let refused = kluis(&["restore", "latest", "--create", "--to", &restored.url()]).of(&database).keeping(&repo).into(&empty).run();
+        refused.failed(10, &["lacks what the backup needs: role", "rol\u{e9}"]);
+    }
+}
+
+/// The globals of the newest backup.
+fn globals(repo: &Repo) -> Vec<u8> {
+    std::process::Command::new("gunzip").arg("-c").arg(repo.newest().join("globals.sql.gz")).output().unwrap().stdout
+}
+
+#[test]
+fn a_role_whose_name_is_in_another_encoding_stops_no_backup_of_the_cluster() {
+    let Some(cluster) = Cluster::own(16, &[]) else { return };
+    let (database, latin, repo) = (cluster.database("ours"), cluster.database_with("latin", "ENCODING 'LATIN1' LOCALE 'C'"), Repo::new());
+    database.sql("CREATE TABLE t AS SELECT 1 AS id; CREATE ROLE plain; CREATE ROLE zebra");
+    raw(
+        &latin,
+        b"SET client_encoding = 'LATIN1'; CREATE ROLE \"rol\xe9\" IN ROLE plain; ALTER ROLE \"rol\xe9\" SET work_mem = '5MB'; ALTER ROLE zebra SET work_mem = '6MB'",
+    );
+    let backup = || kluis(&["backup"]).of(&database).keeping(&repo).env("BACKUP_DRILL", "every-backup").run();
+    let found = || {
+        let text = globals(&repo);
+        [&b"CREATE ROLE \"rol\xe9\";"[..], b"ALTER ROLE zebra SET work_mem TO '6MB';", b"GRANT plain TO \"rol\xe9\""]
+            .map(|words| memchr::memmem::find(&text, words).is_some())
+    };
+    // A database that takes any byte is asked instead.
+    backup().done();
+    assert_eq!((repo.history().last().unwrap()["proof"].as_str(), found()), (Some("proven"), [true; 3]));
+    // Without one, what pg_dumpall cannot ask for is missing, and that is said.
+    cluster.sql("postgres", "ALTER DATABASE latin ALLOW_CONNECTIONS false");
+    backup().warned(&["memberships and settings of roles are not in the globals", "rol\\xE9", "ENCODING 'SQL_ASCII'"]);
+    let proof = std::fs::read_to_string(repo.newest().join("proof.json")).unwrap();
+    assert!(proof.contains("\"verdict\": \"good\"") && proof.contains("memberships and settings of roles"), "{proof}");
+    let [made, _, member] = found();
+    assert!(made && !member);
+    // What is there is whole SQL, also for psql.
+    let Some(other) = Cluster::own(16, &[]) else { return };
+    let bytes = other.database_with("bytes", "ENCODING 'SQL_ASCII' LOCALE 'C'");
+    let mut psql = other.program("psql", &bytes.name);
+    let mut psql = psql.args(["-X", "-q", "-f", "-"]).stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    std::io::Write::write_all(&mut psql.stdin.take().unwrap(), &globals(&repo)).unwrap();
+    let said = String::from_utf8_lossy(&psql.wait_with_output().unwrap().stderr).into_owned();
+    assert!(said.lines().filter(|line| line.contains("ERROR")).all(|line| line.contains("already exists")) && !said.contains("restricted"), "{said}");
+    assert_eq!(other.value("bytes", "SELECT count(*) FROM pg_roles WHERE rolname IN ('plain', 'zebra')"), "2");
 }

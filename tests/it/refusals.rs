@@ -48,7 +48,8 @@ fn a_dump_of_many_tables_needs_no_more_room_for_locks_than_it_has_to() {
     const SMALL: [&str; 3] = ["max_connections=15", "max_worker_processes=4", "max_wal_senders=2"];
     let Some(cluster) = Cluster::own(16, &[&SMALL[..], &["max_locks_per_transaction=64"]].concat()) else { return };
     let (database, repo) = (cluster.database("many"), Repo::new());
-    database.sql("DO $$ BEGIN FOR i IN 1..1700 LOOP EXECUTE format('CREATE TABLE t%s AS SELECT 1 AS id', i); IF i % 100 = 0 THEN COMMIT; END IF; END LOOP; END $$");
+    database
+        .sql("DO $$ BEGIN FOR i IN 1..1700 LOOP EXECUTE format('CREATE TABLE t%s AS SELECT 1 AS id', i); IF i % 100 = 0 THEN COMMIT; END IF; END LOOP; END $$");
     database.sql("SELECT lo_create(0)");
     kluis(&["backup"]).of(&database).keeping(&repo).env("BACKUP_JOBS", "4").run().done();
     // Where there is no room at all the setting is named, and a value that does.
@@ -82,4 +83,26 @@ fn a_drill_whose_servers_answer_takes_its_time_is_not_stalled() {
     let run = kluis(&["backup"]).of(&database).keeping(&repo).env("BACKUP_PG_BIN", slow).env("BACKUP_DRILL", "every-backup").env("BACKUP_STALL_TIMEOUT", "6s");
     run.run().done();
     assert_eq!(repo.history().last().unwrap()["proof"], "proven");
+}
+
+/// What has_table_privilege says and what pg_dumpall is told are two things: on a hosted server, or behind a pooler.
+#[test]
+fn password_hashes_that_are_refused_after_all_are_left_out_and_said_to_be() {
+    let Some(cluster) = Cluster::of(17) else { return };
+    let (database, repo, weak) = (cluster.database("hosted"), Repo::new(), cluster.role("weak"));
+    database.sql("CREATE TABLE t AS SELECT 1 AS id");
+    // The server itself refuses: as the weak role, until no passwords are asked for.
+    let bin = programs(
+        &cluster,
+        "pg_dumpall",
+        &format!("case \"$*\" in *--version*|*--no-role-passwords*) ;; *) PGOPTIONS=\"$PGOPTIONS -c role={weak}\"; export PGOPTIONS ;; esac"),
+    );
+    let ended = kluis(&["backup"]).of(&database).keeping(&repo).env("BACKUP_PG_BIN", bin).run().warned(&["role passwords are not in the globals"]);
+    assert_eq!(ended.stderr.matches("role passwords are not in the globals").count(), 1, "{}", ended.stderr);
+    let manifest = crate::support::repo::manifest(&repo.newest());
+    assert!(
+        !manifest.server.role_passwords && manifest.not_included.iter().any(|missing| missing.object == "passwords of roles"),
+        "{:?}",
+        manifest.not_included
+    );
 }
