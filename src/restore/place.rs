@@ -100,6 +100,8 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
 /// Drops and creates the database where that was asked for. Returns the properties of a database that was made.
 pub fn make_room(job: &Job<'_>, mut target: Target, restored: &mut Restored) -> Result<Vec<Property>> {
     let Some(properties) = target.properties.take() else { return Ok(Vec::new()) };
+    // A database is copied, and dropped, by one statement each, which may wait for a checkpoint.
+    let _unseen = job.stop.unseen();
     let (request, database) = (job.request, &job.manifest.database);
     let name = quote_ident(&request.to.database);
     if request.clean {
