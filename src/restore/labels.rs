@@ -3,7 +3,7 @@
 //! Invariant: a label that was not given is told; one that is refused for another reason ends the restore.
 
 use super::{Job, Restored};
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::postgres::child::Tool;
 use crate::postgres::server_error::{ServerError, printable};
 use crate::postgres::session::Session;
@@ -52,8 +52,7 @@ pub(super) fn give(job: &Job<'_>, of_objects: Vec<String>, restored: &mut Restor
         let text = tool.output(1 << 30, job.stop)?;
         Statements::default().push(&text, |statement| {
             if statement.starts_with(BEGIN.as_bytes()) {
-                let text = std::str::from_utf8(statement).map_err(|_| Error::new(Kind::Failed, "a security label or its object's name is not UTF-8"))?;
-                statements.push(text.to_owned());
+                statements.push(crate::raw::text(statement));
             }
             Ok::<(), Error>(())
         })?;

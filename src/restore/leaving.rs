@@ -11,6 +11,7 @@ use crate::postgres::fault::Fault;
 use crate::postgres::quote::{quote_ident, quote_literal};
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
+use crate::raw;
 use crate::script::statements::Statements;
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -174,7 +175,10 @@ impl Left {
                 tool = tool.arg("--no-owner");
             }
             let text = tool.arg(job.archive()).output(1 << 30, job.stop)?;
-            one_by_one(&text, &mut Session::connect(job.request.to, job.stop)?, &mut state)?;
+            let mut session = Session::connect(job.request.to, job.stop)?;
+            // As the text's own first lines say.
+            session.execute(&format!("SET client_encoding = {}", quote_literal(&job.manifest.database.encoding)))?;
+            one_by_one(&text, &mut session, &mut state)?;
         }
         Ok((state.told, state.more))
     }
@@ -264,10 +268,8 @@ fn short(why: &str) -> String {
 fn one_by_one(text: &[u8], session: &mut Session, state: &mut State) -> Result<()> {
     let (mut statements, mut acting) = (Statements::default(), None::<String>);
     statements.push(text, |statement| {
-        let Ok(statement) = std::str::from_utf8(statement) else {
-            state.tell("rights or comments".to_owned(), "their text is not UTF-8".to_owned());
-            return Ok(());
-        };
+        let statement = raw::text(statement);
+        let statement = statement.as_str();
         if let Some(role) = statement.strip_prefix("SET SESSION AUTHORIZATION ") {
             acting = Some(role.trim_end_matches(';').to_owned()).filter(|role| role != "DEFAULT");
             return Ok(());

@@ -42,7 +42,7 @@ pub fn load(job: &Job<'_>, script: &File) -> Result<(LargeObjects, Vec<String>)>
                 return Ok(());
             }
             if job.lenient && is_about_object(statement) && wanted(job, statement) {
-                session.execute(&batch).map_err(|error| error.context("cannot load the large objects"))?;
+                session.query_bytes(&batch).map_err(|error| error.context("cannot load the large objects"))?;
                 batch.clear();
                 // Within a transaction a refusal would take the objects along.
                 if !session.in_transaction() {

@@ -177,7 +177,7 @@ pub fn make(request: &Request<'_>, manifest: &Manifest, plan: &Plan, session: &m
             .context("the roles could not be made")
             .hinted("nothing was changed; a superuser can make them: gunzip -c globals.sql.gz | psql -X -d postgres"));
     }
-    session.execute("SET client_encoding = 'UTF8'")?;
+    session.speak()?;
     restored.warnings.extend(warnings);
     restored.roles = plan.make.iter().map(|role| role.name.clone()).collect();
     let without = |role: &&Role| role.has("LOGIN") && (role.password.is_none() || !request.role_passwords);
