@@ -170,6 +170,11 @@ pub fn around(database: &Database) -> impl Iterator<Item = (&Extension, &'static
     database.extensions.iter().filter_map(|extension| Some((extension, known(&extension.name)?.around.as_ref()?)))
 }
 
+/// Whether the extension can live in one database of a server only.
+pub fn is_alone(name: &str) -> bool {
+    known(name).and_then(|known| known.library.as_ref()).is_some_and(|library| library.only_in.is_some())
+}
+
 /// Whether the table is one of the database's extensions that changes by itself.
 pub fn drifts(database: &Database, schema: &str, table: &str) -> bool {
     let is_it = |name: &&str| name.split_once('.') == Some((schema, table));

@@ -7,6 +7,7 @@ use crate::extensions::{self, Library};
 use crate::manifest::{BY_DRILL, Database, Extension, Manifest, Proof, Verdict};
 use crate::repository::names;
 use crate::units::{first, format_bytes, format_count, format_duration};
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// How many findings of a bad backup are told.
@@ -15,33 +16,33 @@ const MOST_FINDINGS: usize = 5;
 /// The text.
 pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
     let (database, script) = (&manifest.database, &manifest.script.file);
-    let restored = format!("{}_restored", database.name);
+    let restored = beside(&database.name, "_restored");
     let (new, to) = (quote(&restored), quote(&connection_name(&restored)));
     let standing = match proof {
         Some(proof) if proof.proven() => {
             let drill = proof.drill.as_ref().map_or(String::new(), |drill| {
                 format!(
-                    ": {} tables with {} rows and {} large objects were compared. The restore itself took {} on that machine, the whole drill {}",
-                    drill.tables,
-                    format_count(drill.rows),
-                    drill.large_objects,
+                    ": {} with {} and {} were compared. The restore itself took {} on that machine, the whole drill {}",
+                    counted(drill.tables, "table"),
+                    counted(drill.rows, "row"),
+                    counted(drill.large_objects, "large object"),
                     format_duration(Duration::from_millis(drill.restore_ms)),
                     format_duration(Duration::from_millis(drill.total_ms))
                 )
             });
             let except = if proof.has_exceptions() { ", except for what no dump brings back (see below)," } else { "" };
-            format!("It was **proven**{except} at {} by restoring it into a throwaway PostgreSQL{drill}.", proof.reached)
+            format!("It was **proven**{except} at {} by restoring it into a throwaway PostgreSQL{drill}.", to_the_second(proof.reached))
         }
         Some(proof) if proof.verdict == Verdict::Bad => {
             let findings = first(&proof.findings, MOST_FINDINGS).join("; ");
-            format!("At {} it was found to be **bad**: {}. Use another backup if there is one.", proof.at, findings.escape_debug())
+            format!("At {} it was found to be **bad**: {}. Use another backup if there is one.", to_the_second(proof.at), findings.escape_debug())
         }
         _ => "It has not been proven by a restore yet.".to_owned(),
     };
     let with_kluis = with_kluis(manifest, proof, &percent_encoded(&restored));
     let except = proof.map(Proof::excepted).map_or_else(String::new, |exceptions| excepted(&exceptions));
     let mut create = format!(
-        "createdb --template=template0 --encoding={} --lc-collate={} --lc-ctype={}",
+        "createdb {SERVER} --template=template0 --encoding={} --lc-collate={} --lc-ctype={}",
         quote(&database.encoding),
         quote(&database.collate),
         quote(&database.ctype)
@@ -63,7 +64,7 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
             format!("- {what}: {}\n", names.iter().map(|name| format!("`{}`", name.escape_debug())).collect::<Vec<_>>().join(", "))
         }
     };
-    let quoted = format!("\"{}_restored\"", database.name.replace('"', "\"\""));
+    let quoted = quoted(&restored);
     let statements: String = database.properties.iter().map(|property| format!("    {};\n", property.statement(&quoted).replace('\n', "\n    "))).collect();
     let own = if statements.is_empty() {
         String::new()
@@ -84,7 +85,7 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
     format!(
         "# Restoring backup {id} of {target}
 
-Database `{name}` of PostgreSQL {version} as it was at {snapshot}: {tables} tables, {rows} rows, {objects} large objects, {bytes} on disk.
+Database `{name}` of PostgreSQL {version} as it was at {snapshot}: {tables}, {rows}, {objects}, {bytes} on disk.
 {standing}
 
 ## With Kluis
@@ -92,15 +93,41 @@ Database `{name}` of PostgreSQL {version} as it was at {snapshot}: {tables} tabl
 {with_kluis}
 ## Without Kluis
 
-With nothing but PostgreSQL's own programs of version {major} or newer, in this folder:
+With nothing but PostgreSQL's own programs of version {major} or newer, in this folder. The first line says which server, and as which superuser of it: change what stands behind `:-`.
 
+    host=${{PGHOST:-localhost}} port=${{PGPORT:-5432}} user=${{PGUSER:-postgres}}
     sha256sum -c {sums}
-    gunzip -c {globals} | psql -X -d postgres
+    gunzip -c {globals} | psql -X {SERVER} -d postgres
     {create} {dashes}{new}
-{before}    gunzip -c {script} | {edit}psql -X -v ON_ERROR_STOP=1 -d {to}
-{after}
-The second line makes the roles; \"already exists\" is no error there. The last line must end without an error (check `${{PIPESTATUS[@]}}` in bash).
-{own}{except}
+{before}    gunzip -c {script} | {edit}psql -X {SERVER} -v ON_ERROR_STOP=1 -d {to}
+{after}    psql -X {SERVER} -d {to} -c ANALYZE
+
+The password comes from `PGPASSWORD` or `~/.pgpass`, or is asked for. The line with `{globals}` makes the roles; \"already exists\" is no error there.
+{passwords}
+The line with `{script}` must end without an error (check `${{PIPESTATUS[@]}}` in bash).
+{own}
+### The real name
+
+Stop the application, and look at what was restored. Where there is an old database, it gives way first:
+
+    psql -X {SERVER} -d {neighbour} -c {old_goes}
+
+Then the new one gets its name:
+
+    psql -X {SERVER} -d {neighbour} -c {new_comes}
+
+### In containers
+
+Say one of these pairs first: from then on the commands above run in a container as they stand. In that of the server, by Compose, where `db` is its service:
+
+    psql() {{ docker compose -f /path/to/compose.yaml exec -T -e PGPASSWORD db psql \"$@\"; }}
+    createdb() {{ docker compose -f /path/to/compose.yaml exec -T -e PGPASSWORD db createdb \"$@\"; }}
+
+Or in one beside it, from PostgreSQL's image, where the server can be reached over the network:
+
+    psql() {{ docker run --rm -i --network host -e PGPASSWORD postgres:{major} psql \"$@\"; }}
+    createdb() {{ docker run --rm -i --network host -e PGPASSWORD postgres:{major} createdb \"$@\"; }}
+{except}
 ## What it needs
 
 - PostgreSQL {major} or newer
@@ -114,10 +141,14 @@ The second line makes the roles; \"already exists\" is no error there. The last 
         target = manifest.target,
         name = database.name.escape_debug(),
         version = manifest.server.version,
-        snapshot = manifest.snapshot,
-        tables = format_count(manifest.tables.len() as u64),
-        rows = format_count(manifest.rows()),
-        objects = format_count(manifest.large_objects.count),
+        snapshot = to_the_second(manifest.snapshot),
+        tables = counted(manifest.tables.len() as u64, "table"),
+        rows = counted(manifest.rows(), "row"),
+        objects = counted(manifest.large_objects.count, "large object"),
+        passwords = passwords(manifest),
+        neighbour = if database.name == "postgres" { "template1" } else { "postgres" },
+        old_goes = quote(&format!("ALTER DATABASE {} RENAME TO {}", self::quoted(&database.name), self::quoted(&beside(&database.name, "_before")))),
+        new_comes = quote(&format!("ALTER DATABASE {quoted} RENAME TO {}", self::quoted(&database.name))),
         bytes = format_bytes(manifest.bytes()),
         major = manifest.server.major,
         sums = names::SUMS,
@@ -130,6 +161,44 @@ The second line makes the roles; \"already exists\" is no error there. The last 
         } else {
             format!(" ({} {})", database.locale_provider, database.locale.as_deref().unwrap_or(""))
         },
+    )
+}
+
+/// Which server a program is to connect to, and as whom: the variables of the first command.
+const SERVER: &str = r#"-h "$host" -p "$port" -U "$user""#;
+
+/// A name of at most 63 bytes, which is what a server keeps of it, that ends like this.
+fn beside(name: &str, end: &str) -> String {
+    let mut cut = name.len().min(63 - end.len());
+    while !name.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    format!("{}{end}", &name[..cut])
+}
+
+/// A time without its fractions of a second.
+fn to_the_second(time: Timestamp) -> Timestamp {
+    Timestamp::from_second(time.as_second()).unwrap_or(time)
+}
+
+/// `1 table`, `2 tables`.
+fn counted(count: u64, word: &str) -> String {
+    format!("{} {word}{}", format_count(count), if count == 1 { "" } else { "s" })
+}
+
+/// A name for SQL, quoted in any case.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// What the globals do to the passwords of roles, and how to keep them from it.
+fn passwords(manifest: &Manifest) -> String {
+    if !manifest.server.role_passwords {
+        return "Passwords of roles are not in it: set them afterwards (`\\password ROLE` in psql).".to_owned();
+    }
+    let keep = format!("gunzip -c {} | sed -E \"/^ALTER ROLE /s/ PASSWORD '(SCRAM-SHA-256|md5)[^']*'//\" | psql -X {SERVER} -d postgres", names::GLOBALS);
+    format!(
+        "**It resets passwords:** roles that are there already get those that they had when the backup was made, yours among them. This instead leaves all as they are, and makes new roles without one:\n\n    {keep}\n"
     )
 }
 
@@ -149,6 +218,10 @@ fn with_kluis(manifest: &Manifest, proof: Option<&Proof>, in_url: &str) -> Strin
 
     kluis restore {id} --target {target} --create{force} --to postgres://USER@HOST:5432/{in_url}
 
+Over the database itself, which it replaces when it is whole (stop the application first):
+
+    kluis restore {id} --target {target} --clean --yes{force} --to postgres://USER@HOST:5432/{itself}
+
 From this folder, wherever it was copied to:
 
     kluis restore . --create{force} --to postgres://USER@HOST:5432/{in_url}
@@ -157,8 +230,10 @@ One table, into a database that lacks it or in which it is empty:
 
     kluis restore {id} --target {target}{force} --table SCHEMA.TABLE --to postgres://USER@HOST:5432/DATABASE
 
-The password comes from the environment (`PGPASSWORD`) or from `~/.pgpass`, never from the command line.
-"
+The password comes from the environment (`PGPASSWORD`) or from `~/.pgpass`, never from the command line. Where Kluis runs in Compose as the service `backup`, each begins
+with `docker compose exec -e PGPASSWORD backup`.
+",
+        itself = percent_encoded(&manifest.database.name),
     )
 }
 
@@ -193,8 +268,8 @@ fn calls(database: &Database, to: &str) -> (String, String) {
         let made = if extension.schema() == "public" { String::new() } else { format!(" -c {}", quote(&format!("CREATE SCHEMA {schema}"))) };
         let create = quote(&format!("CREATE EXTENSION {name} SCHEMA {schema} VERSION '{}'", extension.version.replace('\'', "''")));
         let call = |function: &str| quote(&format!("SELECT {schema}.{function}()"));
-        before.push_str(&format!("    psql -X -v ON_ERROR_STOP=1 -d {to}{made} -c {create} -c {}\n", call(around.before)));
-        after.push_str(&format!("    psql -X -v ON_ERROR_STOP=1 -d {to} -c {}\n", call(around.after)));
+        before.push_str(&format!("    psql -X {SERVER} -v ON_ERROR_STOP=1 -d {to}{made} -c {create} -c {}\n", call(around.before)));
+        after.push_str(&format!("    psql -X {SERVER} -v ON_ERROR_STOP=1 -d {to} -c {}\n", call(around.after)));
     }
     (before, after)
 }
@@ -265,7 +340,16 @@ fn percent_encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{connection_name, percent_encoded, quote};
+    use super::{beside, connection_name, counted, percent_encoded, quote, to_the_second};
+
+    #[test]
+    fn words_for_people() {
+        assert_eq!((counted(1, "table"), counted(1_234, "row")), ("1 table".to_owned(), "1,234 rows".to_owned()));
+        assert_eq!(to_the_second("2026-01-25T03:00:00.123456Z".parse().unwrap()).to_string(), "2026-01-25T03:00:00Z");
+        assert_eq!(beside("shop", "_restored"), "shop_restored");
+        let long = beside(&"é".repeat(31), "_restored");
+        assert_eq!((long.len(), long.ends_with("é_restored")), (63, true));
+    }
 
     #[test]
     fn words_for_the_shell() {

@@ -225,9 +225,12 @@ pub struct Restore {
     /// Create the database first
     #[arg(long)]
     pub create: bool,
-    /// Drop what is there first: the database, or with --table these tables' rows
+    /// Replace what is there: the database, by the new one when that is whole; or with --table these tables' rows
     #[arg(long)]
     pub clean: bool,
+    /// With --clean: drop the old database first, where there is no room for two, or an extension lives in one only
+    #[arg(long, requires = "clean", conflicts_with = "tables")]
+    pub in_place: bool,
     /// Do it even where the database has the name of the one that the backup came from
     #[arg(long)]
     pub yes: bool,
@@ -249,9 +252,21 @@ pub struct Restore {
     /// Do not compare rows and digests with those of the backup
     #[arg(long)]
     pub no_check: bool,
+    /// Gather the planner's statistics of what was restored [default: yes where the database is made, else no]
+    #[arg(long, value_name = "yes|no", num_args = 0..=1, require_equals = true, default_missing_value = "yes", value_parser = yes_or_no, conflicts_with = "beside")]
+    pub analyze: Option<bool>,
     /// Restore even a backup that a proof found to be bad
     #[arg(long)]
     pub force: bool,
+}
+
+/// `yes` or `no`.
+fn yes_or_no(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err("say yes or no".to_owned()),
+    }
 }
 
 /// `kluis prune`

@@ -141,6 +141,9 @@ pub(super) const RESTORE: &str = "\
 The target is never guessed: --to names it. The database must be empty unless --create or --clean is said. Before anything is written the hashes, the server's version and its roles and extensions are checked; \
 afterwards every table's rows are compared with the backup.
 
+--clean makes the new database beside the old one; when it is whole it takes its place, and the old one is dropped last. Whatever fails before leaves the old one as it was. \
+--in-place drops the old one first, where there is no room for two or an extension lives in one only. A database that is made is analyzed for the planner (--analyze=no leaves that out).
+
 The password comes from PGPASSWORD or ~/.pgpass. A password inside the URL works, but every user of this machine can read it while kluis runs.
 
 Examples:

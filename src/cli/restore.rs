@@ -29,8 +29,10 @@ struct Report {
     bytes: u64,
     /// Large objects loaded.
     large_objects: u64,
-    /// How long it took, in milliseconds.
+    /// How long it took, without the statistics, in milliseconds.
     duration_ms: u64,
+    /// The statistics that were gathered; null where none were.
+    analyzed: Option<Statistics>,
     /// Whether rows and digests were compared with the backup's.
     compared: bool,
     /// Roles that were made.
@@ -54,6 +56,15 @@ struct LeftOut {
     what: String,
     /// What the server said.
     why: String,
+}
+
+/// The planner's statistics of what was restored.
+#[derive(Debug, Serialize)]
+struct Statistics {
+    /// Tables and materialized views; a partitioned table counts once.
+    tables: u64,
+    /// How long it took, in milliseconds.
+    duration_ms: u64,
 }
 
 /// Runs the command.
@@ -81,6 +92,7 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
         beside: arguments.beside.as_deref(),
         create: arguments.create,
         clean: arguments.clean,
+        in_place: arguments.in_place,
         yes: arguments.yes,
         no_owner: arguments.no_owner,
         no_privileges: arguments.no_privileges,
@@ -88,13 +100,14 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
         role_passwords: arguments.role_passwords,
         dry_run: arguments.dry_run,
         no_check: arguments.no_check,
+        analyze: arguments.analyze.unwrap_or(arguments.tables.is_empty() && (arguments.create || arguments.clean)),
         settings: true,
         force: arguments.force,
         lock_wait: settings.lock_wait,
     };
     let restored = restore::restore(&request, &stop, &progress);
     drop(progress);
-    let restored = restored?;
+    let (restored, took) = (restored?, begun.elapsed());
     let report = Report {
         id: found.backup.id.clone(),
         to: to.label(),
@@ -102,7 +115,8 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
         rows: restored.rows,
         bytes: restored.bytes,
         large_objects: restored.large_objects,
-        duration_ms: begun.elapsed().as_millis() as u64,
+        duration_ms: took.saturating_sub(restored.analyzed.map(|analyzed| analyzed.took).unwrap_or_default()).as_millis() as u64,
+        analyzed: restored.analyzed.map(|analyzed| Statistics { tables: analyzed.tables, duration_ms: analyzed.took.as_millis() as u64 }),
         compared: !arguments.no_check,
         roles: restored.roles,
         roles_without_password: restored.roles_without_password,
@@ -120,7 +134,9 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
     if arguments.dry_run {
         return Ok(if report.warnings.is_empty() { End::Done } else { End::Warned });
     }
-    output.remark("the planner knows nothing of the new rows yet; run ANALYZE in the database, or: vacuumdb --analyze-only DATABASE");
+    if report.analyzed.is_none() {
+        output.remark("the planner knows nothing of the new rows yet: run ANALYZE in the database, or restore with --analyze");
+    }
     Ok(if report.warnings.is_empty() { End::Done } else { End::Warned })
 }
 
@@ -135,6 +151,10 @@ impl Report {
         let mut more = if self.roles.is_empty() { String::new() } else { format!("  {} made\n", count(self.roles.len() as u64, "role")) };
         if !self.left_out.is_empty() {
             more.push_str(&format!("  left out, since the role may not make them: {}\n", self.left_out.len()));
+        }
+        if let Some(analyzed) = &self.analyzed {
+            let took = format_duration(Duration::from_millis(analyzed.duration_ms));
+            more.push_str(&format!("  {} analyzed for the planner in {took}\n", count(analyzed.tables, "table")));
         }
         format!(
             "{} restored into {}\n  {}, {}, {}, {} of rows\n  {}, {}/s; {compared}\n{more}",

@@ -87,6 +87,8 @@ impl Judge<'_> {
             // Also where it is called `postgres`, which every server has from the beginning.
             create: true,
             clean: true,
+            // Nobody misses what a throwaway server holds.
+            in_place: true,
             yes: true,
             no_owner: false,
             no_privileges: false,
@@ -94,6 +96,8 @@ impl Judge<'_> {
             role_passwords: false,
             dry_run: false,
             no_check: false,
+            // No query of an application is planned here, and it would cost time that the restore's own does not show.
+            analyze: false,
             // A dump of the restored database is taken before: settings would reach into it.
             settings: false,
             // A verdict of before is no reason not to look again.

@@ -2,6 +2,8 @@
 //! It owns the order of things and every check before the first write; it leaves the schema to pg_restore. No psql, so no meta-commands.
 //! Invariant: nothing is written before the backup's hashes, the server's version, roles, tablespaces and extensions were found right.
 
+mod ahead;
+mod analyze;
 mod belongings;
 mod beside;
 pub mod extensions;
@@ -16,9 +18,13 @@ mod queue;
 mod rehearsal;
 mod renaming;
 mod roles;
+mod room;
+mod swap;
 mod tables;
 mod turn;
 mod undo;
+
+pub use analyze::Analyzed;
 
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
@@ -62,8 +68,11 @@ pub struct Request<'a> {
     pub beside: Option<&'a str>,
     /// Create the database first.
     pub create: bool,
-    /// Drop what is there first: the database, or with `tables` the rows of these.
+    /// Replace what is there: the database, or with `tables` the rows of these.
     pub clean: bool,
+    /// Drop a database that is replaced before the new one is filled, and leave there what was restored when the restore fails. Without, the new one takes
+    /// its place when it is whole, and what failed is removed.
+    pub in_place: bool,
     /// Do it even over the database that the backup came from.
     pub yes: bool,
     /// Do not set owners.
@@ -78,6 +87,8 @@ pub struct Request<'a> {
     pub dry_run: bool,
     /// Do not compare rows and digests.
     pub no_check: bool,
+    /// Gather the planner's statistics of what was restored.
+    pub analyze: bool,
     /// Give a database that is made its settings when all is in it. Without, [`settle`] does so later.
     pub settings: bool,
     /// Restore a backup that a proof found to be bad.
@@ -103,6 +114,8 @@ pub struct Restored {
     pub roles_without_password: Vec<String>,
     /// What a dry run would do.
     pub planned: Vec<String>,
+    /// What was analyzed, where that was asked for.
+    pub analyzed: Option<Analyzed>,
     /// Properties of the database that it was not given; each is among the warnings as well.
     pub withheld: Vec<Withheld>,
     /// Security labels that were not given, for want of their provider; each is among the warnings as well.
@@ -168,6 +181,7 @@ pub fn verified(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, obs
         restored.planned = plan.map(|plan| plan.describe()).unwrap_or_default();
         return Ok(restored);
     }
+    place::claim(request, manifest, &mut target, &mut restored.warnings)?;
     // A database that is there was found empty; what was prepared in it, extensions or schemas, stays.
     let before = (!request.create && !request.clean && request.tables.is_empty()).then(|| undo::Before::look(&mut target.session)).transpose()?;
     let made = plan.map(|plan| roles::make(request, manifest, &plan, &mut target.session, &mut restored)).transpose()?;
@@ -192,35 +206,82 @@ fn checked(
     observer: &dyn Observer,
     mut restored: Restored,
 ) -> Result<Restored> {
-    let mut job = Job::begin(request, manifest, &target, stop, observer)?;
     if request.tables.is_empty() {
-        let mut properties = place::make_room(&job, target, &mut restored)?;
-        if properties.is_empty() {
-            properties = roles::settings(manifest, &restored.roles);
-        }
-        restored.warnings.extend(job.read_money()?);
-        job.everything(units, &mut restored)?;
-        job.tell_left(&mut restored)?;
-        if request.settings {
-            place::settle(request, stop, &properties, &mut restored)?;
-        }
-    } else {
-        let empty: Vec<String> = chosen.tables.iter().map(|index| &manifest.tables[*index]).filter(|table| table.rows == 0).map(Table::label).collect();
-        if !empty.is_empty() && manifest.database.extensions.iter().any(|extension| extension.name == "timescaledb") {
-            let what = "if it is a hypertable, its rows are in its chunks, which --table does not bring back: restore the whole database beside this one";
-            restored.warnings.push(format!("table {} is empty in the backup; {what}", empty.join(", ")));
-        }
-        restored.warnings.extend(job.read_money()?);
-        match (request.beside, chosen.tables.as_slice(), chosen.parents.as_slice()) {
-            (None, ..) => tables::restore(&job, target.session, chosen, units, &mut restored)?,
-            (Some(name), [table], []) => beside::restore(&job, *table, name, units, &mut restored)?,
-            _ => {
-                return Err(Error::usage("--as puts one table beside the living one, and a partitioned table is several")
-                    .hinted("name one table, or one partition, with --table"));
-            }
+        whole(request, manifest, target, units, stop, observer, &mut restored)?;
+        return Ok(restored);
+    }
+    let mut job = Job::begin(request, manifest, &target, stop, observer)?;
+    let empty: Vec<String> = chosen.tables.iter().map(|index| &manifest.tables[*index]).filter(|table| table.rows == 0).map(Table::label).collect();
+    if !empty.is_empty() && manifest.database.extensions.iter().any(|extension| extension.name == "timescaledb") {
+        let what = "if it is a hypertable, its rows are in its chunks, which --table does not bring back: restore the whole database beside this one";
+        restored.warnings.push(format!("table {} is empty in the backup; {what}", empty.join(", ")));
+    }
+    restored.warnings.extend(job.read_money()?);
+    match (request.beside, chosen.tables.as_slice(), chosen.parents.as_slice()) {
+        (None, ..) => tables::restore(&job, target.session, chosen, units, &mut restored)?,
+        (Some(name), [table], []) => beside::restore(&job, *table, name, units, &mut restored)?,
+        _ => {
+            return Err(Error::usage("--as puts one table beside the living one, and a partitioned table is several")
+                .hinted("name one table, or one partition, with --table"));
         }
     }
+    if request.analyze && request.beside.is_none() {
+        restored.analyzed = Some(analyze::analyze(&job, &chosen.tables, &[], &mut restored.warnings)?);
+    }
     Ok(restored)
+}
+
+/// Restores the whole backup: into the database that is there, or into one that is made. That one takes the place of an old one last of all.
+fn whole(
+    request: &Request<'_>,
+    manifest: &Manifest,
+    mut target: place::Target,
+    units: &[Unit],
+    stop: &Stop,
+    observer: &dyn Observer,
+    restored: &mut Restored,
+) -> Result<()> {
+    let names = (target.replaces && !request.in_place).then(|| swap::Names::of(&request.to.database));
+    let to = names.as_ref().map_or_else(|| request.to.clone(), |names| request.to.at(&names.new));
+    let filled = Request { to: &to, ..request.clone() };
+    let result = fill(&filled, manifest, &mut target, units, stop, observer, restored);
+    let made = target.made && !request.in_place;
+    let result = match (result, &names) {
+        (Ok(()), Some(names)) => {
+            observer.event(&Event::Step("swap"));
+            swap::swap(target.session, request, names, stop).map(|told| restored.warnings.extend(told))
+        }
+        (result, _) => result,
+    };
+    // A name of ours nobody else has. The request's own may have been taken by somebody before we came to it.
+    result.map_err(|error| if made || names.is_some() { swap::abandon(request, &to.database, error) } else { error })
+}
+
+/// Makes the database, where it has to be made, and fills it.
+fn fill(
+    request: &Request<'_>,
+    manifest: &Manifest,
+    target: &mut place::Target,
+    units: &[Unit],
+    stop: &Stop,
+    observer: &dyn Observer,
+    restored: &mut Restored,
+) -> Result<()> {
+    let mut job = Job::begin(request, manifest, target, stop, observer)?;
+    let mut properties = place::make_room(&job, target, restored)?;
+    if properties.is_empty() {
+        properties = roles::settings(manifest, &restored.roles);
+    }
+    restored.warnings.extend(job.read_money()?);
+    job.everything(units, restored)?;
+    job.tell_left(restored)?;
+    if request.analyze {
+        restored.analyzed = Some(analyze::analyze(&job, &[], &properties, &mut restored.warnings)?);
+    }
+    if request.settings {
+        place::settle(request, stop, &properties, restored)?;
+    }
+    Ok(())
 }
 
 /// Gives a database that [`restore`] made without them the settings of the backup's.
@@ -242,9 +303,9 @@ pub struct NotRestored {
 pub fn stock(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Vec<NotRestored>> {
     let manifest = verified.backup().understood()?;
     let mut restored = Restored::default();
-    let target = place::check(request, manifest, stop, &mut restored.warnings)?;
+    let mut target = place::check(request, manifest, stop, &mut restored.warnings)?;
     let mut job = Job::begin(request, manifest, &target, stop, observer)?;
-    place::make_room(&job, target, &mut restored)?;
+    place::make_room(&job, &mut target, &mut restored)?;
     job.read_money()?;
     let rest = job.extensions_first(&[])?.map(|rest| job.list_file("stock", &rest)).transpose()?;
     let mut tool = job.pg_restore_going_on(&job.programs);

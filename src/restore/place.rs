@@ -1,8 +1,8 @@
 //! The place to restore into: the checks before anything is written, and making room.
-//! It owns "new or empty unless --clean", "--yes over the source", versions, roles and extensions; it leaves loading to its siblings.
-//! Invariant: `check` changes nothing; `make_room` is called only after it found everything right.
+//! It owns "new or empty unless --clean", "--yes over the source", versions, roles and extensions; it leaves loading to its siblings, and the old
+//! database's place to `swap`. Invariant: `check` changes nothing; `make_room` is called only after it found everything right.
 
-use super::{Job, Request, Restored, Withheld, extensions, own};
+use super::{Job, Request, Restored, Withheld, ahead, extensions, own, room, swap};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Manifest, Property};
 use crate::postgres::catalogue;
@@ -23,6 +23,22 @@ pub struct Target {
     owner: Option<String>,
     /// Its tablespace, where that is not the standard one.
     tablespace: Option<String>,
+    /// One of this name is there, and goes.
+    pub replaces: bool,
+    /// The database of the request's name was made by this restore.
+    pub made: bool,
+}
+
+impl Target {
+    /// One that is there, or has to be made.
+    fn new(session: Session, properties: Option<Vec<Property>>, tablespace: Option<String>, replaces: bool) -> Target {
+        Target { session, properties, owner: None, tablespace, replaces, made: false }
+    }
+
+    /// Whether the database is made, also where one is there.
+    pub fn is_made(&self) -> bool {
+        self.properties.is_some()
+    }
 }
 
 /// How many of what a server lacks are named.
@@ -43,13 +59,12 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
                     .hinted("leave out --create to restore into it if it is empty, or choose another name"));
             }
             (true, false, _) => return Err(Error::new(Kind::Unreachable, format!("there is no database '{name}'")).hinted("--create makes it")),
-            (true, true, _) => Target { session, properties: Some(of_the_backup(manifest)), owner: None, tablespace: manifest.database.tablespace.clone() },
-            (false, true, true) => Target { session, properties: Some(of_the_backup(manifest)), owner: None, tablespace: manifest.database.tablespace.clone() },
-            (false, false, true) => Target { session, properties: None, owner: None, tablespace: None },
+            (new, true, _) => Target::new(session, Some(of_the_backup(manifest)), manifest.database.tablespace.clone(), !new),
+            (false, false, true) => Target::new(session, None, None, true),
             (false, false, false) => unreachable!("one of the two was said"),
         }
     } else {
-        Target { session: Session::connect(request.to, stop)?, properties: None, owner: None, tablespace: None }
+        Target::new(Session::connect(request.to, stop)?, None, None, false)
     };
     let major = target.session.server_version_num() / 10_000;
     if major < manifest.server.major {
@@ -94,23 +109,61 @@ pub fn check(request: &Request<'_>, manifest: &Manifest, stop: &Stop, warnings: 
             warnings.push(format!("database '{name}' has encoding {}, the backup {}: text is converted", rows.single()?, manifest.database.encoding));
         }
     }
+    if target.is_made() {
+        let owner = target.owner.as_deref().or_else(|| (!request.no_owner).then_some(manifest.database.owner.as_str()));
+        let plan = ahead::Plan { owner, tablespace: target.tablespace.as_deref(), replaces: target.replaces };
+        warnings.extend(ahead::check(&mut target.session, request, manifest, &plan, stop)?);
+    }
     Ok(target)
 }
 
-/// Drops and creates the database where that was asked for. Returns the properties of a database that was made.
-pub fn make_room(job: &Job<'_>, mut target: Target, restored: &mut Restored) -> Result<Vec<Property>> {
+/// Keeps other restores out of a database that is made, removes what killed ones left of it, and looks whether there is room for what is made now.
+pub fn claim(request: &Request<'_>, manifest: &Manifest, target: &mut Target, warnings: &mut Vec<String>) -> Result<()> {
+    if !target.is_made() {
+        return Ok(());
+    }
+    swap::lock(&mut target.session, &request.to.database)?;
+    warnings.extend(swap::sweep(&mut target.session, &request.to.database)?);
+    if target.replaces { room::check(&mut target.session, request, manifest, target.tablespace.as_deref()) } else { Ok(()) }
+}
+
+/// Makes the database where that was asked for, in the place of the one that is there where the request says so. Returns its properties.
+pub fn make_room(job: &Job<'_>, target: &mut Target, restored: &mut Restored) -> Result<Vec<Property>> {
     let Some(properties) = target.properties.take() else { return Ok(Vec::new()) };
     // A database is copied, and dropped, by one statement each, which may wait for a checkpoint.
     let _unseen = job.stop.unseen();
-    let (request, database) = (job.request, &job.manifest.database);
-    let name = quote_ident(&request.to.database);
-    if request.clean {
-        drop_database(&mut target.session, &request.to.database).map_err(|error| {
-            error
-                .context(format!("cannot drop database {name}"))
-                .hinted("end the sessions that use it (stop the application), and own it or be a superuser; nothing was changed")
-        })?;
+    let (request, name) = (job.request, &job.request.to.database);
+    if target.replaces && request.in_place {
+        // That it can be made, its making shows: only then the old one goes.
+        let new = swap::Names::of(name).new;
+        create(job, target, &new)?;
+        let replaced = drop_database(&mut target.session, name, false)
+            .map_err(|error| {
+                error
+                    .context(format!("cannot drop database {}", quote_ident(name)))
+                    .hinted("end the sessions that use it (stop the application), and own it or be a superuser; nothing was changed")
+            })
+            .and_then(|()| target.session.execute(&format!("ALTER DATABASE {} RENAME TO {}", quote_ident(&new), quote_ident(name))));
+        replaced.map_err(|error| swap::abandon(request, &new, error))?;
+    } else {
+        create(job, target, name)?;
     }
+    target.made = true;
+    let name = quote_ident(name);
+    for property in wanted(request, &properties, false) {
+        if own::same_bytes(&target.session, job.manifest, &property.statement(&name)) {
+            give(&mut target.session, &name, property, restored)?;
+        } else {
+            let (mut session, name) = own::within(request.to, job.stop)?;
+            give(&mut session, &name, property, restored)?;
+        }
+    }
+    Ok(properties)
+}
+
+/// Creates a database of that name as the backup's was.
+fn create(job: &Job<'_>, target: &mut Target, named: &str) -> Result<()> {
+    let (request, database, name) = (job.request, &job.manifest.database, quote_ident(named));
     let major = target.session.server_version_num() / 10_000;
     let mut create = format!(
         "CREATE DATABASE {name} TEMPLATE template0 ENCODING {} LC_COLLATE {} LC_CTYPE {}",
@@ -144,23 +197,14 @@ pub fn make_room(job: &Job<'_>, mut target: Target, restored: &mut Restored) -> 
     target.session.execute(&create).map_err(|error| {
         error
             .context(format!("cannot create database {name}"))
-            .hinted("the role needs CREATEDB, and the server the backup's locale; a database that exists and is empty can be restored into without --create")
+            .hinted("the role needs CREATEDB, and the server the backup's locale; a database that exists and is empty can be restored into without --create; nothing was changed")
     })?;
     if let Some(owner) = from_within {
-        let (mut session, name) = own::within(request.to, job.stop)?;
+        let (mut session, name) = own::within(&request.to.at(named), job.stop)?;
         let owned = session.execute(&format!("ALTER DATABASE {name} OWNER TO {}", quote_ident(owner)));
         owned.map_err(|error| error.context(format!("database {name} was created, and cannot be given to its owner")))?;
     }
-    let name = quote_ident(&request.to.database);
-    for property in wanted(request, &properties, false) {
-        if own::same_bytes(&target.session, job.manifest, &property.statement(&name)) {
-            give(&mut target.session, &name, property, restored)?;
-        } else {
-            let (mut session, name) = own::within(request.to, job.stop)?;
-            give(&mut session, &name, property, restored)?;
-        }
-    }
-    Ok(properties)
+    Ok(())
 }
 
 /// The backup's properties, as they are written today.
@@ -168,22 +212,23 @@ pub fn of_the_backup(manifest: &Manifest) -> Vec<Property> {
     manifest.database.properties.iter().map(properties::mended).collect()
 }
 
-/// Drops the database if it is there, also where it is a template. A failure leaves it as it was.
-fn drop_database(session: &mut Session, database: &str) -> Result<()> {
+/// Drops the database if it is there, also where it is a template; by `force` the sessions that use it, too. A failure leaves it as it was.
+pub fn drop_database(session: &mut Session, database: &str, force: bool) -> Result<()> {
     let name = quote_ident(database);
     let is_template = format!("SELECT datname FROM pg_catalog.pg_database WHERE datistemplate AND datname = {}", quote_literal(database));
     let template = !session.query(&is_template)?.is_empty();
     if template {
         session.execute(&format!("ALTER DATABASE {name} IS_TEMPLATE false"))?;
     }
-    let dropped = session.execute(&format!("DROP DATABASE IF EXISTS {name}"));
+    let dropped = session.execute(&format!("DROP DATABASE IF EXISTS {name}{}", if force { " WITH (FORCE)" } else { "" }));
     if template && dropped.is_err() {
         session.execute(&format!("ALTER DATABASE {name} IS_TEMPLATE true"))?;
     }
     dropped
 }
 
-fn neighbour(request: &Request<'_>, stop: &Stop) -> Result<Session> {
+/// A session with another database of the server.
+pub fn neighbour(request: &Request<'_>, stop: &Stop) -> Result<Session> {
     let mut last = None;
     for name in NEIGHBOURS.into_iter().filter(|name| *name != request.to.database) {
         match Session::connect(&request.to.at(name), stop) {

@@ -8,7 +8,7 @@ use crate::malformed::damage::{Base, Seal, reseal};
 use crate::support::cluster::{Cluster, Database, MAJORS, bin, has_extension};
 use crate::support::kluis::kluis;
 use crate::support::repo::{Repo, manifest};
-use crate::support::{new_folder, skip, unique};
+use crate::support::{new_folder, skip, stock, unique};
 use kluis::manifest::{Proof, Rung, Verdict};
 use kluis::repository::names;
 use kluis::stop::Stop;
@@ -50,21 +50,6 @@ fn server<'p>(major: u32, parts: &[&'p Part], database: &str) -> Option<(Cluster
     Some((Cluster::own(major, &settings.iter().map(String::as_str).collect::<Vec<_>>())?, parts))
 }
 
-/// The lines of RESTORE.md that need nothing of Kluis, as they stand there, in a folder that holds the backup.
-fn by_the_notes(cluster: &Cluster, backup: &Path) {
-    let notes = std::fs::read_to_string(backup.join("RESTORE.md")).unwrap();
-    let block = notes.split("## Without Kluis").nth(1).unwrap().split("\n\n").nth(2).unwrap();
-    for line in block.lines() {
-        let line = line.strip_prefix("    ").expect("a line of commands");
-        let mut bash = Command::new("/bin/bash");
-        let psql = cluster.program("psql", "postgres");
-        bash.env_clear().envs(psql.get_envs().filter_map(|(name, value)| Some((name, value?)))).env_remove("PGDATABASE");
-        bash.env("PATH", format!("{}:/usr/bin:/bin", cluster.bin().display())).current_dir(backup);
-        let output = bash.args(["-c", &format!("set -o pipefail; {line}")]).output().unwrap();
-        assert!(output.status.success() || line.contains("globals"), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
 /// Each table of the backup is in the database, with the same rows.
 #[track_caller]
 fn same_rows(backup: &Path, database: &Database) {
@@ -93,7 +78,7 @@ fn comes_back(major: u32, parts: &[&Part]) {
     same_rows(&backup, &restored);
     works(&parts, &restored);
     cluster.sql("postgres", "DROP DATABASE app_restored WITH (FORCE)");
-    by_the_notes(&cluster, &backup);
+    stock::type_into_shell(&cluster, &backup, &stock::commands(&backup));
     same_rows(&backup, &restored);
     works(&parts, &restored);
 }
@@ -318,8 +303,11 @@ fn hypertables_come_back_whatever_schema_the_extension_is_in() {
     kluis(&["restore", "latest", "--create", "--to", &restored.url()]).keeping(&repo).into(&cluster).run().done();
     same_rows(&repo.newest(), &restored);
     assert_eq!(restored.value("SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'series'"), owner);
+    // Its workers are in both databases when their names change.
+    kluis(&["restore", "latest", "--clean", "--to", &restored.url()]).keeping(&repo).into(&cluster).run().done();
+    same_rows(&repo.newest(), &restored);
     cluster.sql("postgres", "DROP DATABASE app_restored WITH (FORCE)");
-    by_the_notes(&cluster, &repo.newest());
+    stock::type_into_shell(&cluster, &repo.newest(), &stock::commands(&repo.newest()));
     same_rows(&repo.newest(), &restored);
 }
 

@@ -98,7 +98,7 @@ fn settings_of_every_kind_come_back() {
         // As RESTORE.md says, by psql.
         let notes = std::fs::read_to_string(repo.newest().join("RESTORE.md")).unwrap();
         let (_, own) = notes.split_once("without it, in psql:\n").expect("the notes have the database's own statements");
-        let (own, _) = own.split_once("\n## ").unwrap();
+        let (own, _) = own.split_once("\n### ").unwrap();
         let by_hand = cluster.database_with(&format!("{}_restored", database.name), "");
         cluster.sql("postgres", own);
         assert_eq!(settings(&by_hand), before, "{major}");

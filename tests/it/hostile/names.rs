@@ -121,13 +121,6 @@ fn is_harmless(ended: &Ended) {
     }
 }
 
-/// The commands of RESTORE.md that need nothing of Kluis, as they stand there: a person copies them line by line.
-fn commands(backup: &Path) -> Vec<String> {
-    let notes = std::fs::read_to_string(backup.join("RESTORE.md")).unwrap();
-    let block = notes.split("## Without Kluis").nth(1).unwrap().split("\n\n").nth(2).unwrap();
-    block.lines().map(|line| line.strip_prefix("    ").unwrap_or_else(|| panic!("a line is outside of the block: {line:?} in\n{block}")).to_owned()).collect()
-}
-
 #[test]
 fn a_database_whose_names_are_attacks_is_backed_up_and_restored_and_nothing_runs() {
     let majors: &[u32] = if std::env::var("KLUIS_CAMPAIGN_SIZE").is_ok_and(|size| size != "0") { &[13, 14, 15, 16, 17, 18, 19] } else { &[16] };
@@ -202,36 +195,25 @@ fn the_commands_in_the_notes_are_safe_to_copy_whatever_the_database_is_called() 
         let backup = repo.newest();
         let bare: PathBuf = place.join("backup");
         assert!(Command::new("cp").arg("-r").arg(&backup).arg(&bare).status().unwrap().success());
-        let lines = commands(&backup);
-        assert_eq!(lines.len(), 4, "{lines:#?}");
-        for line in lines {
-            let mut shell = cluster.program("psql", "postgres");
-            let path = format!("{}:/usr/bin:/bin", cluster.bin().display());
-            shell = {
-                let mut bash = Command::new("/bin/bash");
-                bash.env_clear().envs(shell.get_envs().filter_map(|(name, value)| Some((name, value?)))).env("PATH", path).env_remove("PGDATABASE");
-                bash
-            };
-            let output = shell.args(["-c", &format!("set -o pipefail; {line}")]).current_dir(&bare).output().unwrap();
-            // The roles are there already.
-            assert!(output.status.success() || line.contains("globals"), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-        }
+        let lines = stock::commands(&backup);
+        assert_eq!(lines.len(), 6, "{lines:#?}");
+        stock::type_into_shell(&cluster, &bare, &lines);
         nothing_ran(&bare, name);
         nothing_ran(&place, name);
-        let restored = Database { cluster: cluster.clone(), name: format!("{name}_restored") };
-        // A name has at most 63 bytes, and the server cuts what is longer.
-        let restored = Database {
-            name: restored
-                .name
-                .chars()
-                .scan(0, |bytes, c| {
-                    *bytes += c.len_utf8();
-                    (*bytes <= 63).then_some(c)
-                })
-                .collect(),
-            ..restored
-        };
+        // A name has at most 63 bytes.
+        let fits = |(place, c): &(usize, char)| place + c.len_utf8() <= 63 - "_restored".len();
+        let restored = name.char_indices().take_while(fits).map(|(_, c)| c).collect::<String>() + "_restored";
+        let restored = Database { cluster: cluster.clone(), name: restored };
         assert_eq!(restored.value("SELECT id FROM t"), "1", "{name}");
+        // The old one gives way, and the new one gets its name.
+        let notes = std::fs::read_to_string(backup.join("RESTORE.md")).unwrap();
+        let renames: Vec<String> = notes.lines().filter(|line| line.contains("RENAME TO")).map(|line| line.trim_start().to_owned()).collect();
+        let renames = [&lines[..1], &renames].concat();
+        assert_eq!(renames.len(), 3, "{notes}");
+        restored.sql("UPDATE t SET id = 2");
+        stock::type_into_shell(&cluster, &bare, &renames);
+        assert_eq!(database.value("SELECT id FROM t"), "2", "{name}");
+        nothing_ran(&bare, name);
         assert_eq!(std::fs::read_dir(&bare).unwrap().count(), std::fs::read_dir(&backup).unwrap().count(), "a file appeared: {name}");
     }
 }
