@@ -22,10 +22,11 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("default_table_access_method", &["heap"]),
     ("default_tablespace", &["pg_default"]),
     ("default_text_search_config", &["pg_catalog.german"]),
-    ("dynamic_library_path", &["/nowhere"]),
+    // Without the server's own place there is no PL/pgSQL, for whatever restores.
+    ("dynamic_library_path", &["/nowhere:$libdir"]),
     ("extension_destdir", &["/nowhere"]),
     ("output_plugin_libraries", &["pgoutput"]),
-    ("extension_control_path", &["/nowhere"]),
+    ("extension_control_path", &["/nowhere:$system"]),
     ("lc_messages", &["C", "POSIX"]),
     ("lc_monetary", &["POSIX", "C.UTF-8"]),
     ("lc_numeric", &["POSIX", "C.UTF-8"]),
