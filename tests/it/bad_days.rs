@@ -109,7 +109,7 @@ fn a_server_that_is_too_new_for_the_programs_at_hand() {
     let (Some(newer), Some(older)) = (Cluster::of(16), Cluster::of(15)) else { return };
     let day = Day::new(&newer);
     day.backup(&[]).tools(&older).run().failed(10, &["the server is PostgreSQL 16", "found only 15.", "BACKUP_PG_BIN"]);
-    day.nothing_is_lost("failed", "unreachable");
+    day.nothing_is_lost("failed", "refused");
     let empty = new_folder("no_programs");
     day.backup(&[]).env("BACKUP_PG_BIN", &empty).run().failed(10, &["none is installed"]);
 }
@@ -125,7 +125,7 @@ fn a_role_that_may_not_read_everything_is_told_all_of_it_at_once() {
         REVOKE SELECT ON t7, t19, t33 FROM {role}; CREATE SCHEMA closed; CREATE TABLE closed.t (id int); CREATE SEQUENCE s; SELECT lo_create(4711)"
     ));
     let refused = day.backup(&[]).role(&role).run().failed(10, &["t7", "t19", "t33", "sequence public.s", "large object 4711", "schema closed"]);
-    day.nothing_is_lost("failed", "unreachable");
+    day.nothing_is_lost("failed", "refused");
     for spared in ["t1:", "t8:", "secrets"] {
         assert!(!refused.stderr.contains(spared), "{spared} can be read: {refused:#?}");
     }
@@ -149,7 +149,7 @@ fn row_level_security_that_would_hide_rows() {
     ));
     let refused = day.backup(&[]).role(&role).run().failed(10, &["table public.secrets", "row-level security", &format!("ALTER ROLE {role} BYPASSRLS;")]);
     assert!(!refused.stderr.contains("owned"), "an owner is not subject to it: {refused:#?}");
-    day.nothing_is_lost("failed", "unreachable");
+    day.nothing_is_lost("failed", "refused");
     day.database.sql("ALTER TABLE owned FORCE ROW LEVEL SECURITY");
     day.backup(&[]).role(&role).run().failed(10, &["table public.owned"]);
     cluster.sql("postgres", &format!("ALTER ROLE {role} BYPASSRLS"));
