@@ -267,7 +267,7 @@ fn a_single_hypertable_is_brought_back_empty_and_that_is_said() {
     let other = cluster.database("other");
     other.sql("CREATE EXTENSION timescaledb");
     let restore = |table| kluis(&["restore", "latest", "--table", table, "--to", &other.url()]).keeping(&repo).into(&cluster).run();
-    restore("public.devices").done();
+    restore("public.devices").warned(&["will not come"]);
     restore("public.metrics").warned(&["table public.metrics is empty in the backup", "its rows are in its chunks"]);
 }
 
