@@ -159,10 +159,11 @@ fn held(session: &mut Session, name: &str, stop: &Stop) -> Result<Vec<String>> {
 }
 
 /// The sessions of others in the database, in words. Autovacuum's, which belong to no role, go when the server asks them to.
+// An extension's workers leave by themselves: its own library ends them when their database is dropped or renamed.
 pub fn sessions(session: &mut Session, name: &str) -> Result<Vec<String>> {
     let rows = session.query(&format!(
         "SELECT pg_catalog.concat(coalesce(nullif(nullif(application_name, ''), 'client backend'), backend_type, 'a session'), ' as ', usename, ' (pid ', pid, ')')
-         FROM pg_catalog.pg_stat_activity WHERE datname = {} AND usesysid IS NOT NULL AND pid <> pg_catalog.pg_backend_pid() ORDER BY backend_start, pid",
+         FROM pg_catalog.pg_stat_activity WHERE datname = {} AND usesysid IS NOT NULL AND backend_type IN ('client backend', 'walsender', 'parallel worker') AND pid <> pg_catalog.pg_backend_pid() ORDER BY backend_start, pid",
         quote_literal(name)
     ))?;
     rows.rows.iter().map(|row| cell(row, 0).map(|text| text.escape_debug().to_string())).collect()
