@@ -163,7 +163,7 @@ fn held(session: &mut Session, name: &str, stop: &Stop) -> Result<Vec<String>> {
 pub fn sessions(session: &mut Session, name: &str) -> Result<Vec<String>> {
     let rows = session.query(&format!(
         "SELECT pg_catalog.concat(coalesce(nullif(nullif(application_name, ''), 'client backend'), backend_type, 'a session'), ' as ', usename, ' (pid ', pid, ')')
-         FROM pg_catalog.pg_stat_activity WHERE datname = {} AND usesysid IS NOT NULL AND backend_type IN ('client backend', 'walsender', 'parallel worker') AND pid <> pg_catalog.pg_backend_pid() ORDER BY backend_start, pid",
+         FROM pg_catalog.pg_stat_activity WHERE datname = {} AND usesysid IS NOT NULL AND coalesce(backend_type, 'client backend') IN ('client backend', 'walsender', 'parallel worker') AND pid <> pg_catalog.pg_backend_pid() ORDER BY backend_start, pid",
         quote_literal(name)
     ))?;
     rows.rows.iter().map(|row| cell(row, 0).map(|text| text.escape_debug().to_string())).collect()
