@@ -15,7 +15,7 @@ use crate::postgres::fault::{Fault, Said};
 use crate::postgres::sandbox::{self, Support};
 use crate::raw;
 use crate::stop::{Hooked, Stop};
-use failures::{FROM, failed_entries, is_about_rows, quotes_a_value};
+use failures::{FROM, all_heard, failed_entries, is_about_rows, quotes_a_value};
 use rustix::process::{Pid, Signal};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Read};
@@ -264,9 +264,14 @@ impl Tool {
         if stderr.len() as u64 >= HEARD_OF_FAILURES {
             return Err(Error::new(Kind::Failed, format!("{} complains of more than can be told", process.name)));
         }
-        let failed = failed_entries(&String::from_utf8_lossy(&stderr));
+        let said = String::from_utf8_lossy(&stderr);
+        let failed = failed_entries(&said);
         // With 1 it says that it ignored errors, and also that it could not even begin.
-        if status.success() || (status.code() == Some(1) && !failed.is_empty()) { Ok(failed) } else { Err(failure(&process.name, status, &stderr)) }
+        if status.success() || (status.code() == Some(1) && !failed.is_empty() && all_heard(&said)) {
+            Ok(failed)
+        } else {
+            Err(failure(&process.name, status, &stderr))
+        }
     }
 
     /// Runs it to its end; its standard output is dropped.

@@ -38,6 +38,14 @@ struct State {
 }
 
 impl State {
+    /// The archive's entries, which the caller puts back.
+    fn archive(&mut self, job: &Job<'_>) -> Result<HashMap<u32, Entry>> {
+        match self.archive.take() {
+            Some(archive) => Ok(archive),
+            None => Ok(job.listing(&["--verbose"])?.into_iter().map(|entry| (entry.id, entry)).collect()),
+        }
+    }
+
     fn tell(&mut self, entry: String, why: String) {
         if self.told.len() < NAMED { self.told.push(NotRestored { entry, why }) } else { self.more += 1 }
     }
@@ -113,8 +121,15 @@ const OWNED: &[&str] = &[
     "TEXT SEARCH",
 ];
 
+/// What is built of a table's rows, or keeps them right: it comes last, takes its time, and is never left out.
+const ALWAYS: &[&str] = &["INDEX", "CONSTRAINT", "CHECK CONSTRAINT", "FK CONSTRAINT"];
+
+fn is(entry: &Entry, kinds: &[&str]) -> bool {
+    kinds.iter().any(|kind| entry.rest.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')))
+}
+
 fn weight(entry: &Entry, failed: &Failed) -> Weight {
-    let is = |kinds: &[&str]| kinds.iter().any(|kind| entry.rest.strip_prefix(kind).is_some_and(|rest| rest.starts_with(' ')));
+    let is = |kinds: &[&str]| is(entry, kinds);
     // A default in a schema of the name `ACL` is listed in the same way (826: pg_default_acl).
     if is(WORDS) && (!is(&["DEFAULT ACL"]) || entry.catalogue == DEFAULT_ACL) {
         return Weight::Words;
@@ -156,13 +171,19 @@ impl Left {
             return Ok(());
         }
         let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if state.archive.is_none() {
-            state.archive = Some(job.listing(&["--verbose"])?.into_iter().map(|entry| (entry.id, entry)).collect());
-        }
-        let archive = state.archive.take().unwrap_or_default();
+        let archive = state.archive(job)?;
         let judged = judge(&archive, &mut state, job, &failed);
         state.archive = Some(archive);
         judged
+    }
+
+    /// Divides entries, in order: those that are never left out and need none of the others, and all others.
+    pub fn divide(&self, job: &Job<'_>, entries: &[u32]) -> Result<(Vec<u32>, Vec<u32>)> {
+        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let archive = state.archive(job)?;
+        let divided = divide(&archive, entries);
+        state.archive = Some(archive);
+        Ok(divided)
     }
 
     /// Tries the statements of rights and comments that failed, one by one, and returns all that was left out.
@@ -187,6 +208,19 @@ impl Left {
     pub fn tell(&self, entry: String, why: String) {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner).tell(entry, why);
     }
+}
+
+fn divide(archive: &HashMap<u32, Entry>, entries: &[u32]) -> (Vec<u32>, Vec<u32>) {
+    let listed: HashSet<u32> = entries.iter().copied().collect();
+    let mut together = HashSet::new();
+    // What an entry needs stands before it but for a few: then both are restored by one.
+    for id in entries {
+        let alone = archive.get(id).is_none_or(|entry| !is(entry, ALWAYS) || entry.needs.iter().any(|need| listed.contains(need) && !together.contains(need)));
+        if !alone {
+            together.insert(*id);
+        }
+    }
+    entries.iter().copied().partition(|id| together.contains(id))
 }
 
 fn judge(archive: &HashMap<u32, Entry>, state: &mut State, job: &Job<'_>, failed: &[Failed]) -> Result<()> {
@@ -360,5 +394,21 @@ mod tests {
         ] {
             assert_eq!(weight(&entry(catalogue, rest), &failed(command)), expected, "{rest}: {command}");
         }
+    }
+
+    #[test]
+    fn only_what_is_never_left_out_and_needs_nothing_else_is_restored_by_several() {
+        let entry = |id: u32, needs: &[u32], rest: &str| (id, Entry { id, needs: needs.to_vec(), catalogue: 0, oid: 0, rest: rest.to_owned() });
+        let archive = HashMap::from([
+            entry(1, &[], "TABLE public t bob"),
+            entry(2, &[1], "CONSTRAINT public t t_pkey bob"),
+            entry(3, &[2], "VIEW public v bob"),
+            entry(4, &[3], "MATERIALIZED VIEW public m bob"),
+            entry(5, &[4], "INDEX public m_i bob"),
+            entry(6, &[2], "FK CONSTRAINT public t t_fk bob"),
+            entry(7, &[1], "TRIGGER public t noted bob"),
+            entry(8, &[], "PUBLICATION - everything bob"),
+        ]);
+        assert_eq!(divide(&archive, &[2, 3, 4, 5, 6, 7, 8, 9]), (vec![2, 6], vec![3, 4, 5, 7, 8, 9]));
     }
 }

@@ -393,7 +393,10 @@ impl Job<'_> {
         self.observer.event(&Event::Step("indexes"));
         match &order {
             Some(order) => self.rest(order, &rows.keys, serial.as_ref())?,
-            None => self.apply(self.pg_restore().arg("--section=post-data").arg(format!("--jobs={}", request.jobs)).arg(self.archive()))?,
+            None => {
+                let entries: Vec<u32> = self.listing(&["--section=post-data"])?.iter().map(|entry| entry.id).collect();
+                self.apply_entries(&self.programs, "post-data", &entries, request.jobs)?;
+            }
         }
         labels::give(self, labels, restored)?;
         self.extensions_last()?;
@@ -496,8 +499,18 @@ impl Job<'_> {
         self.apply_entries(to, "last", &order.last, 1)
     }
 
-    /// These entries of the archive, by pg_restore.
+    /// These entries of the archive, by pg_restore. Its processes talk at once, also in the middle of each other's lines: what may be left out, and is
+    /// known by what is said of it, is never restored by several.
     fn apply_entries(&self, to: &Connection, name: &str, entries: &[u32], jobs: usize) -> Result<()> {
+        if !self.lenient || jobs == 1 {
+            return self.apply_listed(to, name, entries, jobs);
+        }
+        let (together, alone) = self.left.divide(self, entries)?;
+        self.apply_listed(to, name, &together, jobs)?;
+        self.apply_listed(to, &format!("{name}-alone"), &alone, 1)
+    }
+
+    fn apply_listed(&self, to: &Connection, name: &str, entries: &[u32], jobs: usize) -> Result<()> {
         let Some(first) = entries.first() else { return Ok(()) };
         // Several may be at work at once, each with a file of its own.
         let list = self.list_file(&format!("{name}-{first}"), entries)?;

@@ -1,6 +1,7 @@
 //! What pg_restore could not bring back, read from what it says while it goes on.
 //! It owns taking that text apart, entry by entry; what of a message may be shown is its parent's, what follows from a failure the restore's.
-//! Invariant: every entry that pg_restore complains about is in the answer, also where several of its processes talk at once.
+//! Invariant: every entry that one process complains about is in the answer. Several write in the middle of each other's lines: then [`all_heard`] is
+//! how to know.
 
 use super::{clean, complaint};
 use crate::postgres::fault::Fault;
@@ -43,6 +44,16 @@ pub(super) fn failed_entries(stderr: &str) -> Vec<Failed> {
     }
     close(entry, &mut said);
     failed
+}
+
+/// Whether as many errors were found as pg_restore counted, where it says how many that were.
+pub(super) fn all_heard(stderr: &str) -> bool {
+    let counted = stderr.lines().rev().find_map(|line| line.split_once("errors ignored on restore: ")?.1.trim().parse::<usize>().ok());
+    let heard = stderr.lines().scan(false, |about, line| {
+        *about |= line.starts_with(FROM);
+        Some(*about && line.starts_with("pg_restore: error: "))
+    });
+    counted.is_none_or(|counted| heard.filter(|heard| *heard).count() >= counted)
 }
 
 fn commands(said: &str) -> Vec<String> {
@@ -100,6 +111,16 @@ mod tests {
             (found[1].commands.as_slice(), found[1].why.as_str()),
             (["COMMENT ON EXTENSION hstore IS 'x';".to_owned()].as_slice(), "could not execute query: must be owner of extension hstore")
         );
+    }
+
+    #[test]
+    fn what_another_process_wrote_into_is_missed_and_that_is_known() {
+        let one =
+            "pg_restore: from TOC entry 7; 0 0 PUBLICATION p o\npg_restore: error: could not execute query: ERROR:  must be superuser\nCommand was: CREATE\n";
+        let ignored = "pg_restore: warning: errors ignored on restore: 1\n";
+        assert!(all_heard("") && all_heard(&format!("{one}{ignored}")));
+        assert!(!all_heard(&format!("pg_restore: creating TRIGGER{one}{ignored}")));
+        assert!(!all_heard(&format!("{one}{}", ignored.replace('1', "2"))));
     }
 
     #[test]
