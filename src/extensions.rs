@@ -233,6 +233,7 @@ mod tests {
             warnings: Vec::new(),
             partitioned: Vec::new(),
             not_included: Vec::new(),
+            origin: None,
             money: None,
             in_turn: None,
             calling: Vec::new(),

@@ -36,6 +36,9 @@ pub struct Manifest {
     pub finished: Timestamp,
     /// The server that was dumped.
     pub server: Server,
+    /// Where the snapshot lies in the life of its cluster. Absent in backups of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
     /// The database that was dumped.
     pub database: Database,
     /// The script.
@@ -80,6 +83,43 @@ pub struct Money {
     pub archive: String,
     /// Whether pg_dump wrote any: as rows that it moved, or as constants of the schema.
     pub in_archive: bool,
+}
+
+/// Where a snapshot lies in the life of its cluster. What is null the server did not tell, or not to this role: it is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The cluster's own identifier, in decimal digits: the same for all copies of a cluster, and for nothing else.
+    pub system_identifier: Option<String>,
+    /// The timeline of its log.
+    pub timeline: Option<u32>,
+    /// How far the log was, as PostgreSQL writes it (`16/B374D848`), read right after the snapshot was taken: whatever the snapshot sees lies before it. What
+    /// lies before it and is not seen, `transactions` tells. On a standby what was replayed.
+    pub wal: Option<String>,
+    /// Which transactions the snapshot sees (`pg_current_snapshot()`, `xmin:xmax:in_progress`). A standby's never lists those in progress.
+    pub transactions: Option<String>,
+    /// What this machine's clock showed when the server's showed `snapshot`.
+    pub machine: Timestamp,
+    /// The cluster's locale and encoding.
+    pub locale: Locale,
+}
+
+/// The locale of a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locale {
+    /// The encoding of `template0`.
+    pub encoding: Option<String>,
+    /// `lc_collate` of `template0`.
+    pub collate: Option<String>,
+    /// `lc_ctype` of `template0`.
+    pub ctype: Option<String>,
+    /// `lc_messages` of the server; null, as the others, where a setting of the database or the role hides it.
+    pub messages: Option<String>,
+    /// `lc_monetary` of the server.
+    pub monetary: Option<String>,
+    /// `lc_numeric` of the server.
+    pub numeric: Option<String>,
+    /// `lc_time` of the server.
+    pub time: Option<String>,
 }
 
 /// The server that was dumped.

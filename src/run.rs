@@ -131,6 +131,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         snapshot: dumped.snapshot,
         finished: Timestamp::now(),
         server: dumped.server,
+        origin: Some(dumped.origin),
         database: dumped.database,
         script: dumped.script,
         tables: dumped.tables,

@@ -16,7 +16,7 @@ mod workers;
 use crate::error::{Error, Kind, Result};
 use crate::events::Observer;
 use crate::exception::Exception;
-use crate::manifest::{Database, File, LargeObjects, Money, Mover, Partitioned, Script, Server, Table, Witnessed};
+use crate::manifest::{Database, File, LargeObjects, Money, Mover, Origin, Partitioned, Script, Server, Table, Witnessed};
 use crate::postgres::catalogue;
 use crate::postgres::child::{Passfile, Tool};
 use crate::postgres::connection::Connection;
@@ -57,6 +57,8 @@ pub struct Request<'a> {
 pub struct Dumped {
     /// When the snapshot was taken, by the server's clock.
     pub snapshot: Timestamp,
+    /// Where it lies in the life of the cluster.
+    pub origin: Origin,
     /// The server.
     pub server: Server,
     /// The database.
@@ -128,7 +130,7 @@ fn whole(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn O
     }
     writer.begin(section::UNITS);
     let shared = Mutex::new(writer);
-    let (id, at) = (snapshot.id.clone(), snapshot.at);
+    let (id, at, origin) = (snapshot.id.clone(), snapshot.at, snapshot.origin.clone());
     let (tables, objects) = std::thread::scope(|scope| {
         let objects = (facts.large_objects > 0).then(|| scope.spawn(|| failing_together(stop, objects::write(&job, &id, facts.large_objects))));
         let tables = failing_together(stop, workers::move_rows(&job, &mut snapshot, &shared));
@@ -168,6 +170,7 @@ fn whole(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn O
     job.passfile.remove()?;
     Ok(Dumped {
         snapshot: at,
+        origin,
         server: facts.server,
         database: facts.database,
         script: Script { file: name, plain_bytes: done.plain_bytes, sections: done.sections },

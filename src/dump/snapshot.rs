@@ -4,9 +4,10 @@
 //! MVCC-safe (manual, 13.6), can make it look empty.
 
 use crate::error::{Error, Kind, Result};
-use crate::manifest::Witnessed;
+use crate::manifest::{Origin, Witnessed};
 use crate::postgres::catalogue::{self, Facts, Special, Table};
 use crate::postgres::connection::Connection;
+use crate::postgres::origin;
 use crate::postgres::reach::{self, Reach};
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
@@ -28,6 +29,8 @@ pub struct Snapshot {
     pub id: String,
     /// When it was taken, by the server's clock.
     pub at: Timestamp,
+    /// Where it lies in the life of the cluster.
+    pub origin: Origin,
     /// The facts, as of the snapshot.
     pub facts: Facts,
     /// The tables whose rows Kluis moves.
@@ -61,6 +64,7 @@ impl Snapshot {
             // The first query fixes the snapshot; LOCK TABLE before it does not.
             let rows =
                 session.query("SELECT pg_catalog.pg_export_snapshot(), (EXTRACT(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::pg_catalog.int8")?;
+            let origin = origin::of(&mut session, Timestamp::now())?;
             let row = rows.rows.first().cloned().unwrap_or_default();
             let id = catalogue::cell(&row, 0)?.to_owned();
             let at = Timestamp::from_microsecond(catalogue::number(&row, 1)?)
@@ -74,7 +78,7 @@ impl Snapshot {
             let reach = reach::reach(&mut session)?;
             let (plain, special) = again.divide(&facts.database.encoding, &reach.tables);
             let witnessed = catalogue::witnessed(&mut session, standby)?;
-            return Ok(Snapshot { session, id, at, facts, plain, special, witnessed, reach });
+            return Ok(Snapshot { session, id, at, origin, facts, plain, special, witnessed, reach });
         }
         Err(Error::new(Kind::Failed, format!("tables were created or dropped during each of {ATTEMPTS} attempts to lock them all"))
             .hinted("run the backup when fewer tables are created and dropped"))

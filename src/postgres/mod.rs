@@ -14,6 +14,7 @@ pub mod fault;
 mod frame;
 pub mod inventory;
 pub mod opening;
+pub mod origin;
 pub mod passfile;
 pub mod preload;
 pub mod properties;

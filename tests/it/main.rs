@@ -25,6 +25,7 @@ mod managed;
 mod money;
 mod notes;
 mod notify;
+mod origin;
 mod properties;
 mod reading;
 mod refusals;

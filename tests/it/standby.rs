@@ -54,6 +54,11 @@ fn a_backup_from_a_standby_is_whole_but_for_unlogged_rows() {
     stock::check(&backup);
     let manifest = manifest(&backup);
     assert!(manifest.server.standby);
+    let origin = manifest.origin.clone().expect("the manifest tells where the snapshot lies");
+    assert_eq!(origin.system_identifier.unwrap(), primary.value("postgres", "SELECT system_identifier FROM pg_control_system()"));
+    // Nothing has happened since it caught up.
+    assert_eq!((origin.timeline, origin.wal.unwrap()), (Some(1), standby.value("postgres", "SELECT pg_last_wal_replay_lsn()")));
+    assert!(origin.transactions.is_some_and(|seen| seen.ends_with(':')), "a standby lists none in progress");
     let tables: Vec<(&str, u64)> = manifest.tables.iter().map(|table| (table.name.as_str(), table.rows)).collect();
     assert_eq!(tables, [("orders", 20_000), ("parts_1", 50)]);
     assert_eq!((manifest.large_objects.count, manifest.large_objects.bytes), (1, 3000));
@@ -92,6 +97,10 @@ fn a_standby_that_is_promoted_in_the_middle_of_a_backup() {
     run.go_on();
     run.wait().warned(&["a standby holds no rows of unlogged tables"]);
     assert!(manifest(&repo.newest()).server.standby, "the snapshot was a standby's");
+    assert_eq!(manifest(&repo.newest()).origin.unwrap().timeline, Some(1));
+    // Right after its promotion it has a timeline of its own, of which its control file knows nothing yet.
+    kluis(&["backup"]).of(&there).keeping(&repo).run().done();
+    assert_eq!(manifest(&repo.newest()).origin.unwrap().timeline, Some(2));
     let restored = primary.database("restored");
     kluis(&["restore", "latest", "--to", &restored.url()]).keeping(&repo).into(&primary).run().done();
     assert_same(("before", &logged), ("after", &Script::parse(&restored.pg_dump(LOGGED))));

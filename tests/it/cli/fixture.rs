@@ -64,6 +64,7 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
         warnings: option("warning").map(str::to_owned).into_iter().collect(),
         partitioned: Vec::new(),
         not_included: Vec::new(),
+        origin: None,
         money: None,
         in_turn: None,
         calling: Vec::new(),
