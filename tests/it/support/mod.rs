@@ -23,13 +23,18 @@ pub const CANARY: &str = "kluis-canary-row-4711";
 /// The password of every role that has one (see `torture-roles.sql`). Nobody may ever see it either.
 pub const PASSWORD: &str = "kluis-canary-password";
 
+/// Where the folders of test processes are: `KLUIS_TEST_FOLDER`, else `/tmp`. The path must be short: sockets lie below it.
+fn base() -> PathBuf {
+    std::env::var_os("KLUIS_TEST_FOLDER").map_or_else(|| "/tmp".into(), PathBuf::from)
+}
+
 /// The folder of this test process. Servers run in it under another user, so others may pass through it.
 pub fn folder() -> &'static Path {
     static FOLDER: OnceLock<(PathBuf, ChildStdin)> = OnceLock::new();
     &FOLDER
         .get_or_init(|| {
             sweep();
-            let folder = PathBuf::from(format!("/tmp/kluis-it-{}", std::process::id()));
+            let folder = base().join(format!("kluis-it-{}", std::process::id()));
             std::fs::create_dir(&folder).expect("the folder of this test process can be made");
             std::os::unix::fs::chown(&folder, server_user().map(|(uid, _)| uid), None).expect("the folder can be given away");
             let watcher = watch(&folder);
@@ -59,7 +64,7 @@ fn watch(folder: &Path) -> ChildStdin {
 
 /// Removes what test processes left whose watcher was killed too.
 fn sweep() {
-    for entry in std::fs::read_dir("/tmp").expect("/tmp can be read").flatten() {
+    for entry in std::fs::read_dir(base()).expect("the folder of the test processes' folders can be read").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let Some(pid) = name.strip_prefix("kluis-it-").and_then(|pid| pid.parse::<u32>().ok()) else { continue };
         if !Path::new(&format!("/proc/{pid}")).exists() {
