@@ -235,6 +235,22 @@ impl Property {
         format!("{}{database}{}", self.before, self.after)
     }
 
+    /// Whether it is a setting by which an expression says one thing or another, and which cannot get into a restore's way. `pg_restore --create` gives it before anything
+    /// is computed: CHECKs, generated columns, materialized views. A setting whose name has a dot is the database's own, where it is none of an extension.
+    pub fn computes(&self, extensions: &[Extension]) -> bool {
+        const NAMES: [&str; 9] =
+            ["datestyle", "intervalstyle", "timezone", "timezone_abbreviations", "extra_float_digits", "bytea_output", "xmlbinary", "lc_time", "lc_numeric"];
+        let Some((name, value)) = self.after.strip_prefix(" SET ").and_then(|rest| rest.split_once(" TO ")).filter(|_| self.setting) else { return false };
+        let name = name.trim_matches('"').to_lowercase();
+        let of_extension = |prefix: &str| prefix == "plpgsql" || extensions.iter().any(|extension| extension.name == prefix);
+        match name.split_once('.') {
+            Some((prefix, _)) => !of_extension(prefix),
+            // Another one may not be there yet.
+            None if name == "default_text_search_config" => value.starts_with("'pg_catalog."),
+            None => NAMES.contains(&name.as_str()),
+        }
+    }
+
     /// Whether it gives or takes a right.
     pub fn is_right(&self) -> bool {
         ["GRANT ", "REVOKE ", "SET SESSION AUTHORIZATION "].iter().any(|words| self.before.starts_with(words))

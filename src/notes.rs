@@ -4,7 +4,7 @@
 
 use crate::exception::{Class, Exceptions};
 use crate::extensions::{self, Library};
-use crate::manifest::{BY_DRILL, Database, Extension, Manifest, Proof, Verdict};
+use crate::manifest::{BY_DRILL, Database, Extension, Manifest, Proof, Property, Verdict};
 use crate::repository::names;
 use crate::units::{first, format_bytes, format_count, format_duration};
 use jiff::Timestamp;
@@ -65,12 +65,16 @@ pub fn restore_notes(manifest: &Manifest, proof: Option<&Proof>) -> String {
         }
     };
     let quoted = quoted(&restored);
-    let statements: String = database.properties.iter().map(|property| format!("    {};\n", property.statement(&quoted).replace('\n', "\n    "))).collect();
+    let (early, late): (Vec<&Property>, Vec<&Property>) = database.properties.iter().partition(|property| property.computes(&database.extensions));
+    let neighbour = if database.name == "postgres" { "template1" } else { "postgres" };
+    let set: String = early.iter().map(|property| format!("    psql -X {SERVER} -d {neighbour} -c {}\n", self::quote(&property.statement(&quoted)))).collect();
+    let statements: String = late.iter().map(|property| format!("    {};\n", property.statement(&quoted).replace('\n', "\n    "))).collect();
+    let other = if early.is_empty() { "" } else { "other " };
     let own = if statements.is_empty() {
         String::new()
     } else {
         format!(
-            "\nThe rights and settings of the database itself are in no script. `kluis restore --create` brings them back; without it, in psql:\n\n{statements}"
+            "\nThe rights and {other}settings of the database itself are in no script. `kluis restore --create` brings them back; without it, in psql:\n\n{statements}"
         )
     };
     let mut tablespaces = database.tablespaces.clone();
@@ -99,7 +103,7 @@ With nothing but PostgreSQL's own programs of version {major} or newer, in this 
     sha256sum -c {sums}
     gunzip -c {globals} | psql -X {SERVER} -d postgres
     {create} {dashes}{new}
-{before}    gunzip -c {script} | {edit}psql -X {SERVER} -v ON_ERROR_STOP=1 -d {to}
+{set}{before}    gunzip -c {script} | {edit}psql -X {SERVER} -v ON_ERROR_STOP=1 -d {to}
 {after}    psql -X {SERVER} -d {to} -c ANALYZE
 
 The password comes from `PGPASSWORD` or `~/.pgpass`, or is asked for. The line with `{globals}` makes the roles; \"already exists\" is no error there.
@@ -146,7 +150,6 @@ Or in one beside it, from PostgreSQL's image, where the server can be reached ov
         rows = counted(manifest.rows(), "row"),
         objects = counted(manifest.large_objects.count, "large object"),
         passwords = passwords(manifest),
-        neighbour = if database.name == "postgres" { "template1" } else { "postgres" },
         old_goes = quote(&format!("ALTER DATABASE {} RENAME TO {}", self::quoted(&database.name), self::quoted(&beside(&database.name, "_before")))),
         new_comes = quote(&format!("ALTER DATABASE {quoted} RENAME TO {}", self::quoted(&database.name))),
         bytes = format_bytes(manifest.bytes()),

@@ -68,6 +68,8 @@ pub fn check(manifest: &Manifest, restored: &Connection, stock: &Connection, oth
             findings.exceptions.push(Exception::new(Class::ExtensionMember, format!("extension {}: rows of its table {label}", printable(extension))));
         }
     }
+    // Their entries were computed so.
+    session.compute_as_everybody()?;
     indexes(&mut session, &mut findings)?;
     generated(&mut session, manifest, &mut findings)?;
     Ok(findings)

@@ -10,7 +10,7 @@ pub use failures::Failed;
 pub use passfile::Passfile;
 
 use crate::error::{Error, Kind, Result};
-use crate::postgres::connection::Connection;
+use crate::postgres::connection::{Connection, STYLE};
 use crate::postgres::fault::{Fault, Said};
 use crate::postgres::sandbox::{self, Support};
 use crate::raw;
@@ -155,6 +155,13 @@ impl Tool {
     #[must_use]
     pub fn connected(mut self, connection: &Connection, passfile: &Passfile) -> Tool {
         self.environment.extend(connection.child_environment(passfile.path()));
+        self
+    }
+
+    /// Leaves it the server's own settings of how dates and times are written: for a program that has something computed, and writes nothing down itself.
+    #[must_use]
+    pub fn computing_as_everybody(mut self) -> Tool {
+        self.environment.retain(|(name, _)| !STYLE.contains(&name.as_str()));
         self
     }
 

@@ -172,6 +172,9 @@ pub struct Connection {
     pub application_name: String,
 }
 
+/// What of [`Connection::child_environment`] says how dates and times are written.
+pub const STYLE: [&str; 2] = ["PGTZ", "PGDATESTYLE"];
+
 impl Connection {
     /// The same server and role, another database.
     pub fn at(&self, database: impl Into<String>) -> Connection {

@@ -63,6 +63,9 @@ const OURS: &[Setting] = &[
     ("client_connection_check_interval", "2s", 14),
 ];
 
+/// Settings by which a value becomes text, or text a value, where a function asks for that: with them an expression says one thing or another.
+const COMPUTING: &[&str] = &["DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "bytea_output", "xmlbinary"];
+
 /// What only a superuser may set. Damaged pages that are read as empty ones are rows that are missing without a word; triggers and keys are as they are.
 const POWERFUL: &[Setting] = &[
     ("zero_damaged_pages", "off", 0),
@@ -163,6 +166,12 @@ pub(super) fn client_encoding(server_encoding: Option<&str>) -> &'static str {
 fn statements(major: u32, server_encoding: Option<&str>) -> String {
     let encoding = [("client_encoding", client_encoding(server_encoding), 0)];
     SHARED.iter().chain(OURS).chain(&encoding).filter(|setting| setting.2 <= major).map(|(name, value, _)| format!("SET {name} = '{value}'; ")).collect()
+}
+
+/// Statements after which whatever the session has computed (a generated column, a CHECK, an entry of an index) is what every other client would have
+/// computed, psql with our script among them. How rows are written down in a backup is read the same under each of these settings.
+pub(super) fn as_everybody() -> String {
+    COMPUTING.iter().map(|name| format!("RESET {name}; ")).collect()
 }
 
 /// The connection for PostgreSQL's own programs beside this session. They empty the search path by their first statement (pg_dump, pg_dumpall and pg_restore

@@ -115,6 +115,11 @@ impl Session {
         &self.cancel.connection
     }
 
+    /// Gives up our own settings of how values are written: from here on the session computes what any other client's would.
+    pub fn compute_as_everybody(&mut self) -> Result<()> {
+        self.execute(&opening::as_everybody())
+    }
+
     /// The same for PostgreSQL's own programs: with options by which the settings of the database and the role do not get into their way either,
     /// where that can be told to the server.
     pub fn for_programs(&self) -> Connection {

@@ -573,7 +573,7 @@ impl Job<'_> {
         let database = &to.database;
         // The name may look like a connection string: as a keyword's quoted value it is only a name.
         let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
-        let tool = self.pg_restore_to_text().connected(to, &self.passfile);
+        let tool = self.pg_restore_to_text().connected(to, &self.passfile).computing_as_everybody();
         tool.arg("--no-password").arg(format!("--dbname=dbname='{quoted}'"))
     }
 

@@ -127,7 +127,7 @@ pub fn claim(request: &Request<'_>, manifest: &Manifest, target: &mut Target, wa
     if target.replaces { room::check(&mut target.session, request, manifest, target.tablespace.as_deref()) } else { Ok(()) }
 }
 
-/// Makes the database where that was asked for, in the place of the one that is there where the request says so. Returns its properties.
+/// Makes the database where that was asked for, in the place of the one that is there where the request says so. Returns what it is to be given at the end.
 pub fn make_room(job: &Job<'_>, target: &mut Target, restored: &mut Restored) -> Result<Vec<Property>> {
     let Some(properties) = target.properties.take() else { return Ok(Vec::new()) };
     // A database is copied, and dropped, by one statement each, which may wait for a checkpoint.
@@ -150,7 +150,8 @@ pub fn make_room(job: &Job<'_>, target: &mut Target, restored: &mut Restored) ->
     }
     target.made = true;
     let name = quote_ident(name);
-    for property in wanted(request, &properties, false) {
+    let (early, properties): (Vec<Property>, Vec<Property>) = properties.into_iter().partition(|property| property.computes(&job.manifest.database.extensions));
+    for property in wanted(request, &properties, false).chain(&early) {
         if own::same_bytes(&target.session, job.manifest, &property.statement(&name)) {
             give(&mut target.session, &name, property, restored)?;
         } else {
@@ -260,7 +261,7 @@ fn wanted<'p>(request: &Request<'_>, properties: &'p [Property], setting: bool) 
     properties.iter().filter(move |property| property.setting == setting && !(no_privileges && property.is_right()))
 }
 
-/// Gives the database its settings: after everything else, because a time limit or `default_transaction_read_only` would get into the restore's way.
+/// Gives the database its settings, but those that [`make_room`] gave it: after everything else, because a time limit or `default_transaction_read_only` would get into the restore's way.
 pub fn settle(request: &Request<'_>, stop: &Stop, properties: &[Property], restored: &mut Restored) -> Result<()> {
     let mut settings = wanted(request, properties, true).peekable();
     if settings.peek().is_none() {

@@ -6,6 +6,7 @@
 mod announced;
 mod bad_days;
 mod cli;
+mod computing;
 mod containers;
 mod demo;
 mod documents;
