@@ -43,7 +43,9 @@ pub enum Class {
     /// A generated column whose expression gives another value today than when the row was written.
     GeneratedColumn,
     /// A right or a comment on an object that pg_dump does not list by itself, as it comes with another one: an inherited constraint, a partition's trigger,
-    /// a range type's constructor; with pg_dump 14, the sequence of an identity column.
+    /// a range type's constructor; with pg_dump 14, the sequence of an identity column. What else such an object is that is
+    /// told of the other one alone: that an inherited constraint is valid where its parent's is not, the type of an identity column's sequence, the name of a NOT
+    /// NULL that the server would have chosen itself, had no other table taken it.
     Accessory,
 }
 
@@ -78,7 +80,7 @@ impl Class {
             Class::SecurityLabel => "security label without its provider",
             Class::Unreadable => "what the backup's role may not read",
             Class::GeneratedColumn => "generated column that is computed anew",
-            Class::Accessory => "right or comment on what comes with another object",
+            Class::Accessory => "right, comment, name or state of what comes with another object",
         }
     }
 
@@ -130,7 +132,9 @@ impl Class {
             Class::GeneratedColumn => {
                 "a restore computes the column anew. Where the old values matter, read them from the source, and store them in a plain column"
             }
-            Class::Accessory => "run GRANT, REVOKE or COMMENT ON again in the restored database",
+            Class::Accessory => {
+                "run GRANT, REVOKE, COMMENT ON, ALTER TABLE … VALIDATE CONSTRAINT, ALTER TABLE … RENAME CONSTRAINT or ALTER SEQUENCE … AS again in the restored database"
+            }
         }
     }
 }

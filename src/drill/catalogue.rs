@@ -10,7 +10,7 @@ use crate::manifest::Manifest;
 use crate::postgres::catalogue::as_archived;
 use crate::postgres::connection::Connection;
 use crate::postgres::inventory;
-use crate::postgres::inventory::compare::{Difference, How, Owner, compare};
+use crate::postgres::inventory::compare::{Change, Difference, How, Owner, compare};
 use crate::postgres::quote::quote_ident;
 use crate::postgres::server_error::printable;
 use crate::postgres::session::Session;
@@ -145,6 +145,7 @@ impl<'m> Judge<'m> {
             ("pg_namespace", How::Added(_)) if keys[0] == "public" => return,
             ("pg_description", _) if keys == ["pg_namespace", "public"] => return self.comment_on_public(difference),
             (inventory::CONSTRUCTORS, How::Missing(_)) => return self.except(Class::Accessory, format!("rights on {}", keys[0])),
+            (inventory::STRICTER_KEYS, How::Missing(_)) => return self.except(Class::Accessory, format!("state of foreign key {} of {}", keys[1], keys[0])),
             (inventory::SYSTEM_CHANGES, How::Added(_)) => return,
             (inventory::SYSTEM_CHANGES, _) => return self.except(Class::SystemSchema, format!("{} of {}", keys[1], keys[0])),
             ("pg_description", How::Missing(_)) if difference.value("+made_with_another") == Some(b"true") => {
@@ -219,6 +220,15 @@ impl<'m> Judge<'m> {
             ("pg_class", How::Changed(changes)) if self.manifest.server.major == 14 && changes.iter().all(|change| change.column == "+identity_acl") => {
                 self.except(Class::Accessory, format!("rights on sequence {}", keys[0]));
             }
+            ("pg_sequence", How::Changed(changes)) if changes.iter().all(|change| change.column == inventory::IDENTITY_TYPE) => {
+                self.except(Class::Accessory, format!("type of sequence {}", keys[0]));
+            }
+            ("pg_constraint", How::Changed(changes)) if changes.iter().all(|change| change.column == inventory::NAME || is_laxer(change)) => {
+                for change in changes {
+                    let what = if change.column == inventory::NAME { "name" } else { "state" };
+                    self.except(Class::Accessory, format!("{what} of {}", object(difference)));
+                }
+            }
             (_, How::Changed(changes)) if changes.iter().all(|change| change.expression && change.source.is_some() && change.restored.is_some()) => {
                 for change in changes {
                     let source = change.source.as_deref().unwrap_or_default();
@@ -237,6 +247,12 @@ impl<'m> Judge<'m> {
         let (plain, quoted) = (format!("{what} {name}"), format!("{what} {}", quote_ident(name)));
         self.manifest.not_included.iter().any(|announced| announced.class == class && (announced.object == plain || announced.object == quoted))
     }
+}
+
+/// Whether an inherited constraint is checked less after a restore: its parent's own state is compared by itself.
+fn is_laxer(change: &Change) -> bool {
+    let place = |value: &Option<Vec<u8>>| inventory::STATES.iter().position(|state| value.as_deref() == Some(state.as_bytes()));
+    change.column == inventory::STATE && matches!((place(&change.source), place(&change.restored)), (Some(source), Some(restored)) if source < restored)
 }
 
 /// Which object a row is about, in words.

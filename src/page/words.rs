@@ -232,7 +232,7 @@ impl Words {
             Class::SecurityLabel => "security label zonder de provider ervan",
             Class::Unreadable => "wat de rol van de backup niet mag lezen",
             Class::GeneratedColumn => "gegenereerde kolom die opnieuw wordt berekend",
-            Class::Accessory => "recht op of commentaar bij wat met een ander object meekomt",
+            Class::Accessory => "recht, commentaar, naam of toestand van wat met een ander object meekomt",
         };
         self.say(class.describe(), dutch)
     }

@@ -12,11 +12,11 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::catalogue::{cell, number};
 use crate::postgres::copy::Piece;
 use crate::postgres::session::Session;
-pub use rules::{CATALOGUES, CONSTRUCTORS, Catalogue, Rule, SYSTEM_CHANGES};
+pub use rules::{CATALOGUES, CONSTRUCTORS, Catalogue, IDENTITY_TYPE, NAME, Rule, STATE, STATES, STRICTER_KEYS, SYSTEM_CHANGES};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The version of the text, and of the terms in it. Inventories of different versions are not compared.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Columns of the catalogues, as the server has them.
 pub type Columns = BTreeMap<String, BTreeSet<String>>;

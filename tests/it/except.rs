@@ -109,3 +109,47 @@ fn a_run_warns_of_exceptions_in_the_night_in_which_they_are_new_and_in_no_other(
     let notes = std::fs::read_to_string(repo.newest().join(names::RESTORE)).unwrap();
     assert!(notes.contains("## What a restore does not bring back") && notes.contains("run its CREATE INDEX"), "{notes}");
 }
+
+/// What pg_dump leaves to another object's definition, and a restore makes as that has it: an inherited constraint that is valid where its parent's is not, the
+/// type of an identity column's sequence.
+#[test]
+fn what_comes_with_another_object_and_is_not_as_that_has_it_is_excepted_by_name() {
+    const CHECKED: &str =
+        "CREATE TABLE p (a int); CREATE TABLE c () INHERITS (p); CREATE TABLE d () INHERITS (p); ALTER TABLE p ADD CONSTRAINT k CHECK (a > 0) NOT VALID;
+        ALTER TABLE c VALIDATE CONSTRAINT k; CREATE TABLE e () INHERITS (p);
+        CREATE TABLE own (a int, CONSTRAINT k CHECK (a > 0)); ALTER TABLE own INHERIT p;
+        CREATE TABLE valid (a int CONSTRAINT k CHECK (a > 0) NOT NULL); CREATE TABLE of_valid () INHERITS (valid);
+        CREATE TABLE parted (a int, b int CONSTRAINT k CHECK (b > 0)) PARTITION BY LIST (a); CREATE TABLE part PARTITION OF parted DEFAULT;
+        ALTER TABLE parted ADD CONSTRAINT l CHECK (b < 9) NOT VALID; ALTER TABLE part VALIDATE CONSTRAINT l; INSERT INTO parted VALUES (1, 2);
+        CREATE TABLE counted (id int GENERATED ALWAYS AS IDENTITY, j bigint GENERATED ALWAYS AS IDENTITY (MAXVALUE 1000), k smallint GENERATED ALWAYS AS IDENTITY (INCREMENT -1), l serial);
+        ALTER SEQUENCE counted_id_seq AS bigint; ALTER SEQUENCE counted_j_seq AS smallint; ALTER SEQUENCE counted_l_seq AS bigint";
+    const REFERRING: &str = "CREATE TABLE referred (id int PRIMARY KEY); ALTER TABLE parted ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES referred NOT VALID; INSERT INTO referred VALUES (1);
+        ALTER TABLE part VALIDATE CONSTRAINT f; CREATE TABLE n (a int); CREATE TABLE of_n () INHERITS (n); ALTER TABLE n ADD CONSTRAINT n NOT NULL a NOT VALID;
+        ALTER TABLE of_n VALIDATE CONSTRAINT n; CREATE TABLE m (a int CONSTRAINT m NOT NULL NO INHERIT); CREATE TABLE of_m () INHERITS (m);
+        CREATE TABLE zoo (id int NOT NULL); CREATE TABLE archive (LIKE zoo); CREATE TABLE zz (LIKE zoo); CREATE TABLE child () INHERITS (zoo)";
+    const ENFORCED: &str = "CREATE TABLE q (a int); CREATE TABLE r () INHERITS (q); ALTER TABLE q ADD CONSTRAINT k CHECK (a > 0) NOT ENFORCED; ALTER TABLE r ALTER CONSTRAINT k ENFORCED";
+    for (major, cluster) in [13, 18, 19].into_iter().filter_map(|major| Some((major, Cluster::of(major)?))) {
+        let (database, repo) = (cluster.database("stricter"), Repo::new());
+        database.sql(CHECKED);
+        database.sql("GRANT USAGE ON LANGUAGE plpgsql TO postgres");
+        let mut expected = vec!["state of constraint k public.c", "state of constraint k public.e"];
+        expected.extend(["type of sequence public.counted_id_seq", "type of sequence public.counted_j_seq"]);
+        if major >= 18 {
+            database.sql(REFERRING);
+            expected.insert(2, "state of foreign key f of public.part");
+            expected.splice(0..0, ["name of constraint NOT NULL id public.child", "name of constraint NOT NULL id public.zoo"]);
+        }
+        if major >= 19 {
+            database.sql(ENFORCED);
+            expected.insert(4, "state of constraint k public.r");
+        }
+        kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+        let ended = kluis(&["drill", "latest"]).of(&database).keeping(&repo).run().warned(&["state of constraint k public.c"]);
+        assert!(ended.stdout.contains(&format!(" proven, except {}: ", expected.len())), "{ended:#?}");
+        let proof: serde_json::Value = serde_json::from_slice(&std::fs::read(repo.newest().join("proof.json")).unwrap()).unwrap();
+        let found: Vec<&str> = proof["exceptions"].as_array().unwrap().iter().map(|exception| exception["object"].as_str().unwrap()).collect();
+        // What says a right is not among them: GRANT to who has it anyway changes nothing of a language.
+        assert!(proof["exceptions"].as_array().unwrap().iter().all(|exception| exception["class"] == "accessory"), "{proof:#}");
+        assert_eq!(found, expected, "{major}");
+    }
+}

@@ -80,6 +80,20 @@ macro_rules! sorted {
     };
 }
 
+/// Whether a row of pg_sequence is the sequence of an identity column.
+macro_rules! of_identity {
+    () => {
+        "EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.seqrelid AND d.deptype = 'i')"
+    };
+}
+
+/// The greatest value of its type.
+macro_rules! greatest {
+    () => {
+        "CASE c.seqtypid WHEN 21 THEN 32767 WHEN 23 THEN 2147483647 ELSE 9223372036854775807 END"
+    };
+}
+
 /// Rights, or nothing where they are what the object got when it was made, by the rules of its kind or by an extension's script.
 macro_rules! rights {
     ($kind:literal, $owner:literal) => {
@@ -420,9 +434,8 @@ pub const CATALOGUES: &[Catalogue] = &[
     Catalogue {
         name: "pg_constraint",
         from: "pg_constraint c LEFT JOIN pg_class r ON r.oid = c.conrelid LEFT JOIN pg_type y ON y.oid = c.contypid",
-        // A foreign key that a partition has from its parent, or that leads to a partition, comes with the parent's. A NOT NULL of a child comes
-        // with its parent's too; whether the column may be null is compared there.
-        rows: "c.oid >= 16384 AND coalesce(r.relpersistence, 'p') <> 't' AND NOT (c.contype = 'f' AND c.conparentid <> 0) AND NOT (c.contype = 'n' AND c.coninhcount > 0)",
+        // A foreign key that a partition has from its parent, or that leads to a partition, comes with the parent's.
+        rows: "c.oid >= 16384 AND coalesce(r.relpersistence, 'p') <> 't' AND NOT (c.contype = 'f' AND c.conparentid <> 0)",
         member: (
             "CASE WHEN c.conrelid <> 0 THEN 'pg_class'::regclass ELSE 'pg_type'::regclass END",
             "CASE WHEN c.conrelid <> 0 THEN c.conrelid ELSE c.contypid END",
@@ -430,14 +443,21 @@ pub const CATALOGUES: &[Catalogue] = &[
         schema: "c.connamespace",
         columns: &[
             ("oid", Ignore(OID)),
-            ("conname", Key(PLAIN)),
+            // pg_dump leaves out the name of a NOT NULL that the server would choose as well; where a table made before has taken it, the server chooses another.
+            (
+                "conname",
+                Key(
+                    "CASE WHEN c.contype = 'n' THEN concat('NOT NULL ', (SELECT attname FROM pg_attribute WHERE attrelid = c.conrelid AND attnum = c.conkey[1])) ELSE c.conname END",
+                ),
+            ),
+            (NAME, Value("CASE WHEN c.contype = 'n' THEN c.conname END")),
             ("connamespace", Ignore("it is that of the table or the domain")),
             ("contype", Value(PLAIN)),
             ("condeferrable", Value(PLAIN)),
             ("condeferred", Value(PLAIN)),
-            // pg_dump leaves an inherited constraint to the parent's definition.
             ("convalidated", Value("CASE WHEN c.coninhcount = 0 THEN c.convalidated END")),
-            ("conenforced", Value(PLAIN)),
+            ("conenforced", Value("CASE WHEN c.coninhcount = 0 THEN c.conenforced END")),
+            (STATE, Value(INHERITED_STATE)),
             ("conrelid", Key(CLASS)),
             ("contypid", Key(TYPE)),
             ("conindid", Value(CLASS)),
@@ -449,7 +469,7 @@ pub const CATALOGUES: &[Catalogue] = &[
             ("conislocal", Ignore(LOCALITY)),
             ("coninhcount", Ignore(LOCALITY)),
             // For keys it tells whether they came by an attachment.
-            ("connoinherit", Value("CASE WHEN c.contype = 'c' THEN c.connoinherit END")),
+            ("connoinherit", Value("CASE WHEN c.contype IN ('c', 'n') THEN c.connoinherit END")),
             ("conperiod", Value(PLAIN)),
             // The order of a check's columns is that in which it names them: the expression tells.
             ("conkey", Value(CONSTRAINED)),
@@ -894,11 +914,18 @@ pub const CATALOGUES: &[Catalogue] = &[
         LASTING,
         &[
             ("seqrelid", Key(CLASS)),
-            ("seqtypid", Value(TYPE)),
+            ("seqtypid", Value(concat!("CASE WHEN NOT ", of_identity!(), " THEN c.seqtypid::regtype END"))),
+            (IDENTITY_TYPE, Value(concat!("CASE WHEN ", of_identity!(), " THEN c.seqtypid::regtype END"))),
             ("seqstart", Value(PLAIN)),
             ("seqincrement", Value(PLAIN)),
-            ("seqmax", Value(PLAIN)),
-            ("seqmin", Value(PLAIN)),
+            (
+                "seqmax",
+                Value(concat!("CASE WHEN NOT (", of_identity!(), " AND @ = CASE WHEN c.seqincrement < 0 THEN -1 ELSE ", greatest!(), " END) THEN @ END")),
+            ),
+            (
+                "seqmin",
+                Value(concat!("CASE WHEN NOT (", of_identity!(), " AND @ = CASE WHEN c.seqincrement > 0 THEN 1 ELSE -", greatest!(), " - 1 END) THEN @ END")),
+            ),
             ("seqcache", Value(PLAIN)),
             ("seqcycle", Value(PLAIN)),
         ],
@@ -1152,6 +1179,17 @@ pub const CATALOGUES: &[Catalogue] = &[
         ],
     },
     Catalogue {
+        name: STRICTER_KEYS,
+        from: "pg_constraint c JOIN pg_constraint p ON p.oid = c.conparentid JOIN pg_class r ON r.oid = c.conrelid",
+        // What leads to a partition has its parent's table.
+        rows: "c.contype = 'f' AND c.conrelid <> p.conrelid AND r.relpersistence <> 't'
+            AND (c.convalidated AND NOT p.convalidated OR to_jsonb(c) ->> 'conenforced' = 'true' AND to_jsonb(p) ->> 'conenforced' = 'false')",
+        member: ("pg_class", "c.conrelid"),
+        schema: "c.connamespace",
+        // Its own name is the server's choice.
+        columns: &[("conrelid", Key(CLASS)), ("conname", Key("p.conname")), ("confrelid", Key("c.confrelid::regclass"))],
+    },
+    Catalogue {
         name: CONSTRUCTORS,
         from: "pg_proc c",
         rows: "c.proacl IS NOT NULL AND EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = c.oid AND d.deptype = 'i')",
@@ -1174,6 +1212,25 @@ pub const CATALOGUES: &[Catalogue] = &[
     },
 ];
 
+/// The type of an identity column's sequence, which a dump leaves to the column, and with it the bounds that follow from the type.
+pub const IDENTITY_TYPE: &str = "+identity_type";
+
+/// The name of a NOT NULL, which does not always come back.
+pub const NAME: &str = "+name";
+
+/// How far an inherited constraint is checked. pg_dump leaves it to the parent's definition, so that after a restore it is what its parent's is: also where it
+/// was validated alone, or belongs to a table that was made when the parent's was not valid yet.
+pub const STATE: &str = "+state";
+
+/// In words, from the strictest on: [`STATES`].
+const INHERITED_STATE: &str = "CASE WHEN c.coninhcount > 0 THEN CASE WHEN to_jsonb(c) ->> 'conenforced' = 'false' THEN 'not enforced' WHEN c.convalidated THEN 'valid' ELSE 'not valid' END END";
+
+/// The words of [`STATE`], from the strictest on.
+pub const STATES: [&str; 3] = ["valid", "not valid", "not enforced"];
+
+/// Foreign keys of partitions that are valid, or enforced, where their parent's are not: pg_dump leaves them to the parent's, too.
+pub const STRICTER_KEYS: &str = "foreign keys stricter than their parents'";
+
 /// Rights on functions that come with a type, which pg_dump leaves out.
 pub const CONSTRUCTORS: &str = "rights on constructors";
 
@@ -1190,6 +1247,7 @@ const CHANGED: &str = "(SELECT 'pg_proc'::regclass AS class, oid AS objid, 0 AS 
         UNION ALL SELECT 'pg_collation'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_collation WHERE oid < 16384
         UNION ALL SELECT 'pg_conversion'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_conversion WHERE oid < 16384
         UNION ALL SELECT 'pg_language'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_language WHERE oid < 16384
+            AND (lanowner <> 10 OR lanpltrusted <> (lanname IN ('sql', 'plpgsql')) OR greatest(lanplcallfoid, laninline, lanvalidator) >= 16384)
         UNION ALL SELECT 'pg_ts_config'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_ts_config WHERE oid < 16384
         UNION ALL SELECT 'pg_ts_dict'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_ts_dict WHERE oid < 16384
         UNION ALL SELECT 'pg_rewrite'::regclass, oid, 0, 'definition', NULL, xmin::text::int8 FROM pg_rewrite WHERE oid < 16384
