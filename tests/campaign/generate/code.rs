@@ -171,9 +171,6 @@ impl Maker<'_> {
 
     /// A function that reads a table, and what stands on it: a check, an index, a generated column. PostgreSQL takes it, because it says it is immutable.
     pub fn reading(&mut self) -> Option<String> {
-        if !self.reading {
-            return None;
-        }
         let (name, looked_up, table) = (self.new_name(), self.relation("r")?.name.clone(), self.relation("r")?.name.clone());
         let check = self.name();
         let language = self.word(&["sql", "plpgsql"]);

@@ -63,8 +63,8 @@ const KINDS: &[Kind] = &[
 /// Those after which the state is as it was.
 const STILL: &[&str] = &["comment", "insert", "change rows", "grant", "default rights", "setting", "owner"];
 
-/// Makes a history in this database, which is empty, and counts what was refused.
-pub fn make(database: &Database, major: u32, random: &mut Random, reading: bool, refused: &mut u64) -> Vec<String> {
+/// Makes a history of 20 to `most` statements in this database, which is empty, and counts what was refused.
+pub fn make(database: &Database, major: u32, random: &mut Random, most: u64, refused: &mut u64) -> Vec<String> {
     let (mut history, mut session) = (Vec::new(), session(database));
     let mut languages = Vec::new();
     for language in ["plperl", "plpython3u", "pltcl"] {
@@ -74,7 +74,7 @@ pub fn make(database: &Database, major: u32, random: &mut Random, reading: bool,
             languages.push(language);
         }
     }
-    let wanted = 20 + random.below(181);
+    let wanted = 20 + random.below(most - 19);
     let weights: u64 = KINDS.iter().map(|kind| kind.0).sum();
     let quoted = quote(&database.name);
     let (mut state, mut stale, mut number) = (State::default(), true, 0);
@@ -95,7 +95,7 @@ pub fn make(database: &Database, major: u32, random: &mut Random, reading: bool,
             found
         });
         let kind = chosen.unwrap_or(&KINDS[0]);
-        let mut maker = Maker { random, state: &state, major, database: &quoted, roles: ROLES, languages: &languages, reading, number };
+        let mut maker = Maker { random, state: &state, major, database: &quoted, roles: ROLES, languages: &languages, number };
         let made = kind.2(&mut maker);
         number = maker.number;
         let Some(statement) = made else { continue };
@@ -123,7 +123,7 @@ pub fn fill(database: &Database, major: u32, random: &mut Random, tries: u64) ->
     let mut statements = Vec::new();
     for index in 0..tries.max(3 * tables.len() as u64) {
         let Some(table) = tables.get(index as usize % tables.len().max(1)) else { break };
-        let mut maker = Maker { random: &mut *random, state: &state, major, database: "", roles: ROLES, languages: &[], reading: false, number: 0 };
+        let mut maker = Maker { random: &mut *random, state: &state, major, database: "", roles: ROLES, languages: &[], number: 0 };
         statements.extend(maker.insert_into(table).map(|statement| literal(&statement)));
     }
     let filled = |some: &[String]| session.query(&format!("SELECT pg_temp.fill(ARRAY[{}]::text[])", some.join(", "))).ok()?.single().ok()?.parse::<u64>().ok();

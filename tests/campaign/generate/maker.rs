@@ -19,8 +19,6 @@ pub struct Maker<'a> {
     pub roles: &'a [&'a str],
     /// Languages of the database, beside SQL and PL/pgSQL.
     pub languages: &'a [&'a str],
-    /// Whether functions that read tables may stand in checks, indexes and generated columns.
-    pub reading: bool,
     /// A number that no other name of this history has.
     pub number: usize,
 }

@@ -4,23 +4,38 @@
 
 use super::history::{self, MAKE_ROLES};
 use crate::judges::{self, Judged, Leniency, damages};
-use crate::knob::Campaign;
+use crate::knob::{Campaign, Random};
 use crate::support::cluster::{Cluster, Database, MAJORS};
 use crate::support::repo::Repo;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Whether functions that read tables may stand in checks, indexes and generated columns.
-const READING: bool = false;
+/// Of how many rounds one has its backup damaged, and how often.
+const DAMAGED: u64 = 10;
+const DAMAGES: u64 = 4;
 
-/// Of how many rounds one has its backup damaged.
-const DAMAGED: u64 = 25;
+/// How many rounds are under way at once: what a round waits for, another one uses.
+const AT_ONCE: usize = 2;
+
+/// How many statements a history has at most, and in the short slice: there the judges are to see as many databases as they can.
+const LONGEST: u64 = 200;
+const SHORT: u64 = 50;
 
 /// How long a history is shrunk.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What rounds leave for others.
+#[derive(Default)]
+struct Shared {
+    /// How many databases failed, and the classes of what was wrong with them.
+    failed: u64,
+    classes: Vec<String>,
+    /// The first backup of each major, whose archive another's is swapped with.
+    others: Vec<(u32, PathBuf)>,
+}
+
 #[test]
-#[ignore = "two differences that it finds are open: docs/RELIABILITY.md"]
 fn generate() {
     let campaign = Campaign::new("generate", 20);
     let clusters: Vec<(u32, Cluster)> = MAJORS
@@ -29,46 +44,75 @@ fn generate() {
         .filter_map(|major| Some((major, Cluster::of(major)?)))
         .collect();
     clusters.iter().for_each(|(_, cluster)| drop(cluster.sql("postgres", MAKE_ROLES)));
-    let (mut failed, mut classes) = (0, Vec::<String>::new());
-    // The first backup of each major, whose archive another's is swapped with.
-    let mut others = Vec::<(u32, Repo)>::new();
-    while let Some((number, mut random)) = campaign.next() {
-        let (major, cluster) = &clusters[number as usize % clusters.len()];
-        let (database, repo, begun) = (cluster.database("made"), Repo::new(), Instant::now());
-        let mut refused = 0;
-        let history = history::make(&database, *major, &mut random, READING, &mut refused);
-        let mut judged = judges::judge(&database, &repo, Leniency { skip_source: number % 10 != 0, ..Leniency::default() });
-        campaign.count("databases");
-        campaign.count(&format!("on {major}"));
-        campaign.add("statements", history.len() as u64);
-        campaign.add("statements refused", refused);
-        campaign.count(&format!("verdict: {}", judged.verdict));
-        judged.counts.iter().for_each(|what| campaign.count(what));
-        if number % DAMAGED == DAMAGED - 1 && judged.verdict.starts_with("proven") {
-            let other = others.iter().find(|(of, _)| of == major).map(|(_, repo)| repo.newest());
-            let (missed, done) = damages::try_some(&database, &repo, other.as_deref(), &mut random, 4);
-            campaign.add("damages", done);
-            judged.problems.extend(missed.into_iter().map(|text| judges::Problem { class: "proven though damaged".to_owned(), text }));
+    let shared = Mutex::new(Shared::default());
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some((number, random)) = campaign.next() {
+                    let (major, cluster) = &clusters[number as usize % clusters.len()];
+                    round(&campaign, number, random, (*major, cluster), &shared);
+                }
+            });
         }
-        let took = begun.elapsed();
-        if !judged.problems.is_empty() {
-            failed += 1;
-            campaign.count("databases that failed");
-            let new = judged.problems.iter().any(|problem| !classes.contains(&problem.class));
-            report(&campaign, number, *major, &judged, &database, &history, new);
-            classes.extend(judged.problems.iter().map(|problem| problem.class.clone()));
-        }
-        if number % 10 == 9 {
-            campaign.say(&format!("round {number}, {major}: {} statements, {}, {took:.1?}, {failed} failed so far", history.len(), judged.verdict));
-        }
-        judges::drop_database(&database);
-        if repo.backups().is_empty() || others.iter().any(|(of, _)| of == major) {
-            let _ = std::fs::remove_dir_all(&repo.root);
-        } else {
-            others.push((*major, repo));
-        }
-    }
+    });
+    let failed = locked(&shared).failed;
     assert_eq!(failed, 0, "so many databases failed; their histories lie in {}", folder().display());
+}
+
+fn locked(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes a database, and has it judged.
+fn round(campaign: &Campaign, number: u64, mut random: Random, (major, cluster): (u32, &Cluster), shared: &Mutex<Shared>) {
+    let (database, repo, begun) = (cluster.database("made"), Repo::new(), Instant::now());
+    let mut refused = 0;
+    let history = history::make(&database, major, &mut random, if campaign.is_short() { SHORT } else { LONGEST }, &mut refused);
+    let mut judged = judges::judge(&database, &repo, Leniency { skip_source: number % 10 != 0, ..Leniency::default() });
+    campaign.count("databases");
+    campaign.count(&format!("on {major}"));
+    campaign.add("statements", history.len() as u64);
+    campaign.add("statements refused", refused);
+    campaign.count(&format!("verdict: {}", judged.verdict));
+    judged.counts.iter().for_each(|what| campaign.count(what));
+    if let (true, Some(why)) = (judged.verdict == "bad", judged.counts.iter().find(|what| what.starts_with("bad, "))) {
+        campaign.say(&format!("{}: PostgreSQL {major}: {why}", campaign.repeat(number)));
+    }
+    if number % DAMAGED == DAMAGED - 1 && judged.verdict.starts_with("proven") {
+        let other = locked(shared).others.iter().find(|(of, _)| *of == major).map(|(_, backup)| backup.clone());
+        let count = if campaign.is_short() { 1 } else { DAMAGES };
+        let (missed, done) = damages::try_some(&database, &repo, other.as_deref(), &mut random, count);
+        campaign.add("damages", done);
+        judged.problems.extend(missed.into_iter().map(|text| judges::Problem { class: "proven though damaged".to_owned(), text }));
+    }
+    let took = begun.elapsed();
+    if !judged.problems.is_empty() {
+        campaign.count("databases that failed");
+        let new = {
+            let mut shared = locked(shared);
+            shared.failed += 1;
+            let new = judged.problems.iter().any(|problem| !shared.classes.contains(&problem.class));
+            shared.classes.extend(judged.problems.iter().map(|problem| problem.class.clone()));
+            new
+        };
+        report(campaign, number, major, &judged, &database, &history, new);
+    }
+    if number % 10 == 9 {
+        let failed = locked(shared).failed;
+        campaign.say(&format!("round {number}, {major}: {} statements, {}, {took:.1?}, {failed} failed so far", history.len(), judged.verdict));
+    }
+    judges::drop_database(&database);
+    let keep = {
+        let mut shared = locked(shared);
+        let first = !repo.backups().is_empty() && !shared.others.iter().any(|(of, _)| *of == major);
+        if first {
+            shared.others.push((major, repo.newest()));
+        }
+        first
+    };
+    if !keep {
+        let _ = std::fs::remove_dir_all(&repo.root);
+    }
 }
 
 /// Where histories that fail are kept.

@@ -40,7 +40,7 @@ WHERE tgisinternal AND EXISTS (SELECT FROM pg_constraint WHERE oid = tgconstrain
 SELECT ROW('rule', ev_class::regclass, rulename, ev_type, ev_enabled, is_instead) FROM pg_rewrite WHERE oid >= 16384;
 SELECT ROW('policy', polrelid::regclass, polname, polcmd, polpermissive, (SELECT string_agg(CASE WHEN r = 0 THEN 'PUBLIC' ELSE pg_get_userbyid(r) END, ',' ORDER BY 1) FROM unnest(polroles) r), polqual IS NULL, polwithcheck IS NULL) FROM pg_policy;
 SELECT ROW('sequence', m.name, format_type(seqtypid, NULL), seqstart, seqincrement, seqmax, seqmin, seqcache, seqcycle,
-    (SELECT d.deptype || ' ' || refobjid::regclass || '.' || attname FROM pg_depend d JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid WHERE d.classid = 'pg_class'::regclass AND d.objid = m.id AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')))
+    (SELECT d.deptype::text || ' ' || refobjid::regclass || '.' || attname FROM pg_depend d JOIN pg_attribute ON attrelid = refobjid AND attnum = refobjsubid WHERE d.classid = 'pg_class'::regclass AND d.objid = m.id AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')))
 FROM mine m JOIN pg_sequence ON seqrelid = m.id;
 SELECT ROW('type', format_type(t.oid, NULL), typtype, pg_get_userbyid(typowner), pg_temp.rights(coalesce(typacl, acldefault('T', typowner))), typcategory, typispreferred, typdelim, typnotnull, typdefault IS NULL, typndims, typstorage,
     CASE WHEN typbasetype <> 0 THEN format_type(typbasetype, typtypmod) END, CASE WHEN typcollation <> 0 THEN typcollation::regcollation::text END,

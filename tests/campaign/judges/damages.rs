@@ -2,9 +2,9 @@
 //! It owns the damage; it leaves the verdict to the binary.
 //! Invariant: each damage is done to a copy; where it left the backup's content as it was, it counts as none.
 
+use super::kluis;
 use crate::knob::Random;
 use crate::support::cluster::Database;
-use crate::support::kluis::kluis;
 use crate::support::repo::Repo;
 use serde_json::Value;
 use std::io::{Read, Write};

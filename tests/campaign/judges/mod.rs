@@ -6,9 +6,10 @@ pub mod damages;
 pub mod stock;
 
 use crate::support::cluster::Database;
-use crate::support::kluis::kluis;
+use crate::support::kluis::Kluis;
 use crate::support::repo::Repo;
 use std::path::PathBuf;
+use std::time::Duration;
 pub use stock::drop_database;
 use stock::{Answer, Place};
 
@@ -138,11 +139,13 @@ pub fn judge(database: &Database, repo: &Repo, leniency: Leniency) -> Judged {
     }
     stock::forget_settings(&ours.database, ours_works);
     let (source, truth) = (Answer::of_source(database, repo), stock_works.then(|| Answer::of(&stock.database, repo)));
+    let mut failed: Vec<String> = source.failed.iter().chain(truth.iter().flat_map(|truth| &truth.failed)).cloned().collect();
     for (name, place, works) in [("our restore", &ours, ours_works), ("the script by psql", &script, fed.is_ok())] {
         if !works {
             continue;
         }
         let answer = Answer::of(&place.database, repo);
+        failed.extend(answer.failed.iter().cloned());
         if let Some(truth) = &truth {
             match (difference(&truth.dump, &answer.dump), same_in_another_order(&truth.dump, &answer.dump)) {
                 (None, _) => {}
@@ -174,7 +177,15 @@ pub fn judge(database: &Database, repo: &Repo, leniency: Leniency) -> Judged {
             judged.wrong(format!("an exception that nothing agrees with: {}", proof["exceptions"][0]["class"]), exceptions.join("\n"));
         }
     }
+    if let Some(first) = failed.first() {
+        judged.wrong(plain(first), failed.join("\n"));
+    }
     judged
+}
+
+/// `kluis` with these arguments, and much time: a campaign gives way to everybody.
+fn kluis(arguments: &[&str]) -> Kluis {
+    crate::support::kluis::kluis(arguments).lasting(Duration::from_secs(1800))
 }
 
 fn word(value: &serde_json::Value) -> String {

@@ -37,6 +37,7 @@ impl Place {
     pub fn restored_by_stock(&self, archive: &Path, public: bool) -> Result<(), String> {
         self.create(public);
         let mut command = self.program("pg_restore");
+        command.env_remove("PGTZ");
         command.arg("-d").arg(format!("dbname='{}'", self.database.name)).arg(archive);
         said(command)
     }
@@ -117,12 +118,15 @@ pub fn forget_settings(database: &Database, is_there: bool) {
     }
 }
 
+/// How the line begins that a judge's own failure leaves. Two judges that fail alike agree, and have seen nothing.
+const FAILED: &str = "judge failed: ";
+
 /// What one of the SQL files says of a database.
 pub fn ask(database: &Database, file: &str) -> String {
     let mut psql = program(database, "psql");
     let output = psql.args(["-X", "-q", "-f"]).arg(super::folder().join(file)).output().expect("psql starts");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    if output.status.success() { text } else { format!("{text}\n{file} failed: {}", String::from_utf8_lossy(&output.stderr)) }
+    if output.status.success() { text } else { format!("{text}\n{FAILED}{file}: {}", String::from_utf8_lossy(&output.stderr)) }
 }
 
 /// What `catalogue.sql` says of a database, sorted.
@@ -150,6 +154,8 @@ pub struct Answer {
     /// What `sha256sum` says of the output of `rows.sql`, and of that of `materialized.sql` where it is a restored one.
     pub hash: [String; 2],
     rows: [PathBuf; 2],
+    /// What of it could not be asked, and why.
+    pub failed: Vec<String>,
 }
 
 impl Answer {
@@ -167,16 +173,17 @@ impl Answer {
         let dump = if restored {
             let output = program(database, "pg_dump").arg("--schema-only").output().expect("pg_dump starts");
             let text = String::from_utf8_lossy(&output.stdout).into_owned();
-            let told = if output.status.success() { String::new() } else { format!("pg_dump failed: {}", String::from_utf8_lossy(&output.stderr)) };
+            let told = if output.status.success() { String::new() } else { format!("\n{FAILED}pg_dump: {}", String::from_utf8_lossy(&output.stderr)) };
             text.lines().filter(|line| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict ")).collect::<Vec<_>>().join("\n") + &told
         } else {
             String::new()
         };
         let catalogue = catalogue(database);
         let rows = ["rows", "materialized"].map(|what| repo.root.join(format!("{what}-of-{}", database.name)));
-        std::fs::write(&rows[0], ask(database, "rows.sql")).expect("a file can be written");
-        std::fs::write(&rows[1], if restored { ask(database, "materialized.sql") } else { String::new() }).expect("a file can be written");
-        Answer { dump, catalogue, hash: sum(&rows), rows }
+        let said = [ask(database, "rows.sql"), if restored { ask(database, "materialized.sql") } else { String::new() }];
+        rows.iter().zip(&said).for_each(|(path, text)| std::fs::write(path, text).expect("a file can be written"));
+        let failed = said.iter().chain([&catalogue, &dump]).flat_map(|text| text.lines()).filter(|line| line.starts_with(FAILED)).map(str::to_owned).collect();
+        Answer { dump, catalogue, hash: sum(&rows), rows, failed }
     }
 
     /// What differs between the rows of tables (part 0) or of materialized views (part 1).
