@@ -28,27 +28,153 @@ if [ $# -gt 0 ]; then die "no argument is known, and '$1' was given" "settings a
 
 # ---------------------------------------------------------------- what was asked for
 
-# Fills in what the environment leaves open. The file is read, not run: it is written for Compose, not for a shell.
-read_env_file() { # read_env_file FILE
-	local line name value
-	while IFS= read -r line || [ -n "$line" ]; do
-		line=${line%$'\r'}
-		[[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
-		name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]}
-		case $name in
-		DB_* | RETENTION_DAYS | BACKUP_PREFIX | BACKUP_DIR | BACKUP_DRY_RUN) ;;
-		*) continue ;;
-		esac
-		[ -z "${!name:-}" ] || continue
-		if [[ $value =~ ^\'([^\']*)\' ]] || [[ $value =~ ^\"([^\"]*)\" ]]; then
-			value=${BASH_REMATCH[1]}
+# Compose's own rules (checked against Compose): keys with spaces around `=` or `:`, `export` before them; a value in single quotes is literal, in double
+# quotes it has escapes, and either may go over lines; elsewhere ` #` begins a comment. `$NAME`, `${NAME…}` and `$$` count but in single quotes. The environment
+# comes before the file. The file is read, never run: only Compose's small grammar is understood.
+
+# Sets `found` to the value of a variable: of the environment, else of the lines before. Status 1: there is none.
+look_up() { # look_up NAME
+	local in_file="env_file_$1"
+	# Not ${!1}: this script's own variables are nobody's business.
+	if found=$(printenv "$1" && echo .); then
+		found=${found%$'\n'.}
+	else
+		found=${!in_file-}
+		[ -n "${!in_file+x}" ]
+	fi
+}
+
+# Sets `expanded`.
+expand() { # expand TEXT
+	local text=$1 out='' name operator word depth at there
+	while [[ $text == *\$* ]]; do
+		out+=${text%%\$*} text=${text#*\$}
+		if [[ $text == \$* ]]; then
+			out+=\$ text=${text:1}
+		elif [[ $text =~ ^([A-Za-z_][A-Za-z0-9_]*) ]]; then
+			name=${BASH_REMATCH[1]} text=${text:${#BASH_REMATCH[1]}}
+			look_up "$name" || true
+			out+=$found
+		elif [[ $text == \{* ]]; then
+			for ((at = 1, depth = 1; at < ${#text} && depth > 0; at++)); do
+				case ${text:at:1} in
+				\{) depth=$((depth + 1)) ;;
+				\}) depth=$((depth - 1)) ;;
+				esac
+			done
+			[ $depth -eq 0 ] && [[ ${text:1:at-2} =~ ^([A-Za-z_][A-Za-z0-9_]*)((:?[-+?])(.*))?$ ]] || return 1
+			name=${BASH_REMATCH[1]} operator=${BASH_REMATCH[3]} word=${BASH_REMATCH[4]} text=${text:at}
+			there=yes
+			look_up "$name" || there=no
+			if [[ $operator == :* && -z $found ]]; then there=no; fi
+			case ${operator#:}$there in
+			-no | +yes)
+				expand "$word" || return 1
+				found=$expanded
+				;;
+			+no) found= ;;
+			\?no) return 1 ;;
+			esac
+			out+=$found
 		else
-			value=${value%%[[:space:]]#*}
-			value=${value%"${value##*[![:space:]]}"}
-			value=${value//\$\$/\$} # as Compose reads it
+			out+=\$
 		fi
-		export "$name=$value"
-	done <"$1"
+	done
+	expanded=$out$text
+}
+
+# Sets `value` to what stands between double quotes, with escapes carried out and `$` still to be expanded.
+unescape() { # unescape TEXT
+	local text=$1 next
+	value=
+	while [[ $text == *\\* ]]; do
+		value+=${text%%\\*} text=${text#*\\}
+		next=${text:0:1} text=${text:1}
+		case $next in
+		n) value+=$'\n' ;;
+		r) value+=$'\r' ;;
+		t) value+=$'\t' ;;
+		a) value+=$'\a' ;;
+		b) value+=$'\b' ;;
+		f) value+=$'\f' ;;
+		v) value+=$'\v' ;;
+		\\ | \") value+=$next ;;
+		\$) value+=\$\$ ;;
+		*) value+=\\$next ;;
+		esac
+	done
+	value+=$text
+}
+
+# Fills in what the environment leaves open.
+read_env_file() { # read_env_file FILE
+	local text line name value quote rest expanded found inside after ours='' number=0
+	text=$(cat "$1" && echo .) && text=${text%.}
+	text=${text#$'\xef\xbb\xbf'}
+	while [ -n "$text" ]; do
+		line=${text%%$'\n'*} number=$((number + 1))
+		rest=${text:${#line}} rest=${rest#$'\n'}
+		[[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([^=:[:space:]#][^=:[:space:]]*)[[:space:]]*([=:][[:space:]]*(.*))?$ ]] || {
+			[[ $line =~ ^[[:space:]]*(#.*)?$ ]] || die "'$1', line $number: this is no NAME=VALUE" "correct the line: Compose would refuse the file as well"
+			text=$rest
+			continue
+		}
+		name=${BASH_REMATCH[2]} value=${BASH_REMATCH[4]}
+		if [ -z "${BASH_REMATCH[3]}" ]; then # a name alone: the environment's
+			text=$rest
+			continue
+		fi
+		quote=${value:0:1}
+		case $quote in
+		\' | \")
+			value=${value:1}
+			while ! closes "$quote" "$value"; do
+				[ -n "$rest" ] || die "'$1', line $number: the value of $name begins with a quote and has no end" "close the quote"
+				line=${rest%%$'\n'*} number=$((number + 1)) rest=${rest:${#line}} rest=${rest#$'\n'}
+				value+=$'\n'$line
+			done
+			[[ $after =~ ^[[:space:]]*(#.*)?$ ]] || die "'$1', line $number: something stands behind the quoted value of $name" "put all of the value between the quotes"
+			value=$inside
+			if [ "$quote" = \" ]; then unescape "$value"; else value=${value//\\\'/\'} ; fi
+			;;
+		*)
+			value=${value%% #*}
+			value=${value%"${value##*[![:space:]]}"}
+			;;
+		esac
+		expanded=$value
+		if [ "$quote" != \' ]; then
+			expand "$value" || die "'$1', line $number: the value of $name cannot be understood" "write \$\$ for a \$, or put the value between single quotes"
+		fi
+		text=$rest
+		[[ $name =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || continue
+		printf -v "env_file_$name" %s "$expanded"
+		case $name in
+		DB_* | RETENTION_DAYS | BACKUP_PREFIX | BACKUP_DIR | BACKUP_DRY_RUN)
+			# An empty value in the environment is one.
+			printenv "$name" >/dev/null || ours+=" $name"
+			;;
+		esac
+	done
+	for name in $ours; do
+		value=env_file_$name
+		export "$name=${!value}"
+	done
+}
+
+# Whether a quote ends in a text; sets `inside` and `after`.
+closes() { # closes QUOTE TEXT
+	local at
+	for ((at = 0; at < ${#2}; at++)); do
+		case ${2:at:1} in
+		\\) at=$((at + 1)) ;;
+		"$1")
+			inside=${2:0:at} after=${2:at+1}
+			return 0
+			;;
+		esac
+	done
+	return 1
 }
 
 env_file=${ENV_FILE:-$REPO/.env.local}

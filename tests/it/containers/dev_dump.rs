@@ -117,3 +117,103 @@ fn by_the_service_where_there_is_no_program() {
     assert_eq!(owner, if is_root() { 999 } else { rustix::process::geteuid().as_raw() });
     assert_eq!(std::fs::metadata(repo.newest()).unwrap().permissions().mode() & 0o777, 0o700);
 }
+
+/// What an env file may hold, and what Compose makes of it.
+const WRITTEN: &[&str] = &[
+    "DB_PASSWORD=a b",
+    "DB_PASSWORD = a",
+    "DB_PASSWORD= a",
+    "  DB_PASSWORD=a  ",
+    "export DB_PASSWORD=a",
+    "exportDB_PASSWORD=a",
+    "DB_PASSWORD: a",
+    "DB_PASSWORD\n",
+    "DB_PASSWORD=",
+    "DB_PASSWORD=  ",
+    "DB_PASSWORD=\"\"",
+    "DB_PASSWORD=a#b",
+    "DB_PASSWORD=a #b",
+    "DB_PASSWORD=a # b # c",
+    "DB_PASSWORD=a\t#b",
+    "DB_PASSWORD=#a",
+    "DB_PASSWORD= #a",
+    "DB_PASSWORD='a#$b'",
+    "DB_PASSWORD='a\\'b' # c",
+    "DB_PASSWORD='a\\\\b'",
+    "DB_PASSWORD='a\\nb'",
+    "DB_PASSWORD='ends\\'",
+    "DB_PASSWORD='a'b",
+    "DB_PASSWORD='it''s'",
+    "DB_PASSWORD='a\nb'",
+    "DB_PASSWORD=it's",
+    "DB_PASSWORD=a\"b\"c",
+    "DB_PASSWORD=\"a#b\" #c",
+    "DB_PASSWORD=\"a\" b",
+    "DB_PASSWORD=\"x\"  \nX=2",
+    "DB_PASSWORD=\"a\\\"b\\n\\t\\\\c$$d\"",
+    "DB_PASSWORD=\"a\\rb\\\"c\\$OTHER\"",
+    "DB_PASSWORD=\"a\\\\$OTHER\"",
+    "DB_PASSWORD=\"a\\\\\\\\b\\\\nc\\zd\"",
+    "DB_PASSWORD=\"a\\'b\\`c\\ad\\be\\fg\\vh\"",
+    "DB_PASSWORD=\"a\nb\"",
+    "DB_PASSWORD=\"a\r\nb\"",
+    "DB_PASSWORD=\"unterminated",
+    "DB_PASSWORD=a\\tb\\",
+    "DB_PASSWORD=a$$b$$$$c",
+    "DB_PASSWORD=a$b",
+    "DB_PASSWORD=\\$a",
+    "DB_PASSWORD=a$",
+    "DB_PASSWORD=a$ b$-c$1$(id)",
+    "DB_PASSWORD=${a",
+    "DB_PASSWORD=$OTHER",
+    "DB_PASSWORD=\"${OTHER}x$$a\"",
+    "DB_PASSWORD=${NONE:-d}${NONE-}",
+    "DB_PASSWORD=\"${NONE:-x y}\"",
+    "DB_PASSWORD=${OTHER:+yes}${NONE:+no}",
+    "DB_PASSWORD=${NONE:-a${OTHER}b}",
+    "DB_PASSWORD=${NONE:?must}",
+    "E=\nDB_PASSWORD=${E:-d}${E-x}",
+    "OTHER=f\nDB_PASSWORD=$OTHER",
+    "X=1\nDB_PASSWORD=$X$X",
+    "name=n\nDB_PASSWORD=$name$value$text",
+    "DB_PASSWORD=1\nDB_PASSWORD=2",
+    "DB_PASSWORD=a\r\nX=1\r\n",
+    "DB_PASSWORD=a\n\n# c\nX=2",
+    "\u{feff}DB_PASSWORD=\u{e9} \u{fc}",
+    "DB-X=1\nDB_PASSWORD=a",
+    "1X=a\nDB_PASSWORD=b",
+    "=a\nDB_PASSWORD=b",
+    "DB PASSWORD=a",
+];
+
+#[test]
+fn an_env_file_means_to_the_script_what_it_means_to_compose() {
+    if !super::engine::has_compose() {
+        return;
+    }
+    let place = new_folder("env");
+    let (compose, file, program) = (place.join("compose.yml"), place.join("env"), place.join("program"));
+    std::fs::write(&compose, "name: x\nservices:\n  s:\n    image: x\n    environment:\n      V: \"${DB_PASSWORD-unset}\"\n").unwrap();
+    std::fs::write(&program, "#!/bin/bash\nprintf '%s' \"${DB_PASSWORD-unset}\"\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (compose, file, program) = (compose.to_str().unwrap(), file.to_str().unwrap(), program.to_str().unwrap());
+    for (written, password) in
+        WRITTEN.iter().map(|written| (*written, None)).chain([("DB_PASSWORD=a", Some("")), ("DB_PASSWORD\nX=1", Some("of the environment"))])
+    {
+        std::fs::write(file, written).unwrap();
+        let environment: Vec<(&str, &str)> = [("OTHER", "o")].into_iter().chain(password.map(|password| ("DB_PASSWORD", password))).collect();
+        let mut theirs = limited(60, "docker", &["compose", "--env-file", file, "-f", compose, "config", "--format", "json"]);
+        theirs.envs(environment.iter().copied());
+        let theirs = run_with(theirs, b"");
+        let mut ours = script(&[("ENV_FILE", file), ("KLUIS_BIN", program), ("BACKUP_DIR", place.to_str().unwrap())]);
+        ours.envs(environment.iter().copied());
+        let ours = run_with(ours, b"");
+        if theirs.code == Some(0) {
+            let told: serde_json::Value = serde_json::from_str(&theirs.stdout).unwrap();
+            let expected = told["services"]["s"]["environment"]["V"].as_str().unwrap().replace("$$", "$");
+            assert_eq!((ours.code, ours.stdout.as_str()), (Some(0), expected.as_str()), "{written:?}: {ours:#?}");
+        } else {
+            assert!(ours.code == Some(2) && ours.stderr.contains(", line 1: "), "{written:?}: Compose: {theirs:#?}; the script: {ours:#?}");
+        }
+    }
+}
