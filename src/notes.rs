@@ -6,7 +6,7 @@ use crate::exception::{Class, Exceptions};
 use crate::extensions::{self, Library};
 use crate::manifest::{BY_DRILL, Database, Extension, Manifest, Proof, Property, Verdict};
 use crate::repository::names;
-use crate::units::{first, format_bytes, format_count, format_duration};
+use crate::units::{first, format_bytes, format_count, format_duration, percent_encoded};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -335,15 +335,10 @@ fn connection_name(name: &str) -> String {
     if ambiguous { format!("dbname='{}'", name.replace('\\', "\\\\").replace('\'', "\\'")) } else { name.to_owned() }
 }
 
-/// Text as a part of a URL (RFC 3986), which is a word for the shell as it is.
-fn percent_encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{beside, connection_name, counted, percent_encoded, quote, to_the_second};
+    use super::{beside, connection_name, counted, quote, to_the_second};
+    use crate::units::percent_encoded;
 
     #[test]
     fn words_for_people() {

@@ -160,6 +160,12 @@ pub fn first(findings: &[String], most: usize) -> Vec<String> {
     first
 }
 
+/// Text as a part of a URL (RFC 3986), which is a word for the shell as it is.
+pub fn percent_encoded(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -144,6 +144,9 @@ pub struct Status {
     /// Go on telling, and how far a run in progress is, until a signal ends it
     #[arg(long)]
     pub watch: bool,
+    /// Print the status page's address, with the token that opens it
+    #[arg(long, conflicts_with = "watch")]
+    pub page: bool,
 }
 
 /// A backup.

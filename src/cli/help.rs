@@ -28,7 +28,7 @@ A run that failed is tried again: within seconds where the database was not ther
 
 The log goes to stderr and to BACKUP_LOG (log/kluis.log in the repository unless told otherwise; a file a day, kept for 30 days). The first SIGTERM or SIGINT stops the current run cleanly, the second ends the process at once. As process 1 of a container it reaps orphans.
 
-With BACKUP_HTTP it answers with a status page, metrics for Prometheus, JSON, and verdicts for health checks (/healthz, /readyz, /fresh), read-only. Without BACKUP_HTTP_TOKEN only verdicts are told to other machines.
+With BACKUP_HTTP it answers with a status page, metrics for Prometheus, JSON, and verdicts for health checks (/healthz, /readyz, /fresh), read-only. All but the verdicts needs a token: BACKUP_HTTP_TOKEN, or the one that is made at the first start; kluis status --page prints the page's address with it.
 
 Examples:
   kluis serve
@@ -45,6 +45,7 @@ Examples:
   kluis status
   kluis status --target shop --json
   kluis status --watch                goes on, with how far a run is, until Ctrl-C
+  kluis status --page                 the status page's address, with the token that opens it
 
 Exit codes: 0 every target is fresh, 4 one is stale or has no backup yet, 14 the repository cannot be read; with --watch 130";
 

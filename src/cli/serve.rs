@@ -13,10 +13,11 @@ use crate::error::{Error, Result};
 use crate::events::Silent;
 use crate::exception::{self, Exceptions};
 use crate::finding::sentences;
-use crate::http::{Pulse, Server, Site, Watched};
+use crate::http::{Pulse, Server, Site, Watched, token};
 use crate::log::{Level, Line};
 use crate::manifest::Proof;
 use crate::notify::Post;
+use crate::postgres::connection::Secret;
 use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
 use crate::proof::{BY_DRILL, record_drill};
@@ -116,19 +117,47 @@ impl Sidecar<'_> {
         Ok(())
     }
 
+    /// The token of the page: the configured one, else that of the scratch folder. Where that folder cannot keep one, one that nobody knows: verdicts are
+    /// answered all the same.
+    fn page_token(&self) -> Result<Secret> {
+        let common = &self.config.common;
+        if let Some(token) = &common.http_token {
+            return Ok(token.clone());
+        }
+        token::own(&common.scratch_dir).or_else(|error| {
+            self.tell(
+                Level::Warning,
+                "warning",
+                None,
+                format!("the status page has no token that could be told, so that it shows verdicts only: set BACKUP_HTTP_TOKEN: {}", chain(&error)),
+            );
+            token::fresh()
+        })
+    }
+
     /// Starts the HTTP server, where one is wanted. Backups matter more than being seen: without it the sidecar goes on, and the log says so.
     fn answer(&self) -> Option<Server> {
         let common = &self.config.common;
         let address = common.http?;
         let watched = |target: &Target| Watched { name: target.name.clone(), settings: target.settings.clone(), connection: Some(target.connection.clone()) };
         let targets = self.config.targets.iter().map(watched).collect();
-        let mut site = Site::new(self.repository.clone(), targets, common.time_zone.clone(), self.pulse.clone());
-        (site.language, site.token, site.receivers) = (common.lang, common.http_token.clone(), common.notify.receivers.clone());
-        let open = site.token.is_none() && !address.ip().is_loopback();
+        let token = match self.page_token() {
+            Ok(token) => token,
+            Err(error) => {
+                self.tell(Level::Error, "http-failed", None, format!("there is no status page: {}", chain(&error)));
+                return None;
+            }
+        };
+        let mut site = Site::new(self.repository.clone(), targets, common.time_zone.clone(), self.pulse.clone(), token);
+        (site.language, site.receivers) = (common.lang, common.notify.receivers.clone());
         match Server::listen(address, site) {
             Ok(server) => {
-                let remark = if open { "; BACKUP_HTTP_TOKEN is not set, so other machines see no more than verdicts" } else { "" };
-                self.tell(Level::Info, "http", None, format!("the status page is at {}{remark}", server.address()));
+                self.tell(
+                    Level::Info,
+                    "http",
+                    None,
+                    format!("the status page is at {}; kluis status --page prints the address with its token", server.address()),
+                );
                 Some(server)
             }
             Err(error) => {

@@ -6,16 +6,17 @@ use super::output::{BOLD, GREEN, Output, RED, YELLOW};
 use super::text::{Cell, clean, count, time};
 use super::watch::Watch;
 use super::{Context, End, args};
-use crate::config::RepositoryConfig;
+use crate::config::{Common, RepositoryConfig};
 use crate::error::{Error, Kind, Result};
 use crate::exception;
+use crate::http::token;
 use crate::notify::{self, Standing};
 use crate::repository::history::{Entry, Outcome};
 use crate::repository::progress::{self, Progress};
 use crate::repository::{Repository, TargetFolder};
 use crate::run::EMPTY;
 use crate::status::{self, State, View};
-use crate::units::{first, format_age, format_bytes, format_count, format_duration};
+use crate::units::{first, format_age, format_bytes, format_count, format_duration, percent_encoded};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -49,9 +50,43 @@ struct Target {
     progress: Option<Progress>,
 }
 
+/// What `kluis status --page --json` prints.
+#[derive(Debug, Serialize)]
+struct Page<'a> {
+    page: &'a str,
+}
+
+/// The status page's address as a browser on this host wants it, with the token as its password.
+fn page_address(common: &Common) -> Result<String> {
+    let Some(address) = common.http else {
+        return Err(
+            Error::usage("BACKUP_HTTP is off: there is no status page").hinted("set BACKUP_HTTP, for instance to 127.0.0.1:8080, and start kluis serve")
+        );
+    };
+    let token = common.http_token.clone().or_else(|| token::kept(&common.scratch_dir)).ok_or_else(|| {
+        Error::usage(format!("there is no token in '{}'", common.scratch_dir.display()))
+            .hinted("kluis serve makes one when it starts: run this where it runs, as the same user, with its BACKUP_SCRATCH_DIR")
+    })?;
+    // Whoever listens everywhere is reached here under this name, also through a port that a container publishes.
+    let host = if address.ip().is_unspecified() { format!("localhost:{}", address.port()) } else { address.to_string() };
+    Ok(format!("http://kluis:{}@{host}/", percent_encoded(token.expose())))
+}
+
 /// Runs the command.
 pub fn run(context: &Context, arguments: &args::Status) -> Result<End> {
     let (config, output) = (context.repository_config()?, &context.output);
+    if arguments.page {
+        let address = page_address(&config.common)?;
+        if output.json {
+            output.json(&Page { page: &address })?;
+        } else {
+            output.print(&format!("{address}\n"))?;
+            if config.common.http.is_some_and(|address| address.ip().is_unspecified()) {
+                output.remark("where a container publishes this port under another number, docker compose port backup 8080 tells which");
+            }
+        }
+        return Ok(End::Done);
+    }
     let repository = Repository::open(&config.common.dir)?;
     if arguments.watch {
         return watch(&config, &repository, output);

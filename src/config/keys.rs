@@ -155,7 +155,7 @@ pub(super) static HTTP_TOKEN: Key = Key {
     ..Key::process(
         "BACKUP_HTTP_TOKEN",
         "http_token",
-        "the word that opens the status page and metrics; without it they are for this machine only",
+        "the word that opens the status page and metrics; without it one is made: kluis status --page",
         "",
         "16 or more letters, digits and signs without a space",
     )

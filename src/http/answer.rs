@@ -1,7 +1,7 @@
 //! What is answered to a request. It owns paths, status codes and headers; it leaves what is told to `site`.
 //! Invariant: only GET and HEAD of the paths below are answered with anything, a path is taken as it was written, and what is not verdict passes the gate.
 
-use super::gate::{Sight, Visitor, sight};
+use super::gate::{Sight, sight};
 use super::site::Site;
 use crate::config::Language;
 use crate::metrics::Format;
@@ -12,7 +12,6 @@ use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use sha2::{Digest, Sha256};
-use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -22,8 +21,8 @@ type Answer = Response<Full<Bytes>>;
 const WRONG: Duration = Duration::from_millis(250);
 
 /// Answers a request.
-pub async fn answer(site: &Site, peer: SocketAddr, request: &Request<Incoming>) -> Answer {
-    let mut answer = choose(site, peer, request).await;
+pub async fn answer(site: &Site, request: &Request<Incoming>) -> Answer {
+    let mut answer = choose(site, request).await;
     let headers = answer.headers_mut();
     for (name, value) in [
         (header::CACHE_CONTROL, "no-store"),
@@ -50,7 +49,7 @@ fn content_security_policy() -> &'static HeaderValue {
     })
 }
 
-async fn choose(site: &Site, peer: SocketAddr, request: &Request<Incoming>) -> Answer {
+async fn choose(site: &Site, request: &Request<Incoming>) -> Answer {
     if ![Method::GET, Method::HEAD].contains(request.method()) {
         let mut answer = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD: this server changes nothing\n");
         answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -59,7 +58,8 @@ async fn choose(site: &Site, peer: SocketAddr, request: &Request<Incoming>) -> A
     if !request.body().is_end_stream() {
         return closing(plain(StatusCode::PAYLOAD_TOO_LARGE, "a request has no body here\n"));
     }
-    let sight = sight(site.token.as_ref().map(|token| token.expose()), &visitor(peer, request.headers()));
+    let authorization = request.headers().get(header::AUTHORIZATION).map(|value| value.to_str().unwrap_or("not text"));
+    let sight = sight(site.token.expose(), authorization);
     match request.uri().path() {
         "/healthz" if site.pulse.is_alive() => plain(StatusCode::OK, "alive\n"),
         "/healthz" => plain(StatusCode::SERVICE_UNAVAILABLE, "the schedule loop gives no sign of life\n"),
@@ -68,25 +68,19 @@ async fn choose(site: &Site, peer: SocketAddr, request: &Request<Incoming>) -> A
             Ok(snapshot) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", snapshot.state().word())),
             Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "unknown\n"),
         },
-        // With a token set it needs it; else everybody gets the verdict, and those on this machine the cause.
-        "/readyz" if matches!(sight, Sight::All | Sight::NotHere) => match site.ready().await {
+        // Who looks after containers has no token: the verdict is for everybody, the cause for those who have it.
+        "/readyz" => match site.ready().await {
             Ok(()) => plain(StatusCode::OK, "ready\n"),
             Err(why) if sight == Sight::All => plain(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
             Err(_) => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
         },
         "/icon.svg" => with(StatusCode::OK, "image/svg+xml", page::ICON),
-        path @ ("/" | "/metrics" | "/readyz" | "/api/v1/status" | "/api/v1/backups") => match sight {
+        path @ ("/" | "/metrics" | "/api/v1/status" | "/api/v1/backups") => match sight {
             Sight::All => told(site, path, request).await,
             refused => turned_away(site, path, request, refused).await,
         },
         _ => plain(StatusCode::NOT_FOUND, "there is nothing here: try /\n"),
     }
-}
-
-fn visitor(peer: SocketAddr, headers: &HeaderMap) -> Visitor<'_> {
-    let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("not text"));
-    let forwarded = ["forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name));
-    Visitor { peer: peer.ip(), host: text(header::HOST), authorization: text(header::AUTHORIZATION), forwarded }
 }
 
 /// What is for those who may see everything.
@@ -109,33 +103,18 @@ async fn told(site: &Site, path: &str, request: &Request<Incoming>) -> Answer {
 /// Why not, and what to do.
 async fn turned_away(site: &Site, path: &str, request: &Request<Incoming>, why: Sight) -> Answer {
     let words = Words { language: language(site, request), zone: site.zone.clone() };
-    let (title, text, next) = match why {
-        Sight::NotHere => (
-            words.say("This is for this machine only", "Dit is alleen voor deze machine"),
-            words.say(
-                "No token is set, so the page is shown only to a browser on the same machine, under the name localhost.",
-                "Er is geen token ingesteld, dus de pagina is alleen te zien in een browser op dezelfde machine, onder de naam localhost.",
-            ),
-            words.say(
-                "Set BACKUP_HTTP_TOKEN (openssl rand -hex 24 makes one) and start kluis serve again; the token is then the password.",
-                "Zet BACKUP_HTTP_TOKEN (openssl rand -hex 24 maakt er een) en start kluis serve opnieuw; het token is dan het wachtwoord.",
-            ),
-        ),
-        _ => (
-            words.say("A token is needed", "Hier is een token nodig"),
-            words.say("The page is shown to those who have the token.", "De pagina is te zien voor wie het token heeft."),
-            words.say(
-                "Give the value of BACKUP_HTTP_TOKEN as the password, with any user name, or as Authorization: Bearer.",
-                "Geef de waarde van BACKUP_HTTP_TOKEN als wachtwoord, met een willekeurige gebruikersnaam, of als Authorization: Bearer.",
-            ),
-        ),
+    let title = words.say("A token is needed", "Hier is een token nodig");
+    let text = words.say("The page is shown to those who have the token.", "De pagina is te zien voor wie het token heeft.");
+    let next = words.say(
+        "kluis status --page, where Kluis runs, prints this page's address with it: in a container, docker compose exec backup kluis status --page. It is the password, with any user name, or Authorization: Bearer.",
+        "kluis status --page, waar Kluis draait, toont het adres van deze pagina met het token: in een container, docker compose exec backup kluis status --page. Het is het wachtwoord, met een willekeurige gebruikersnaam, of Authorization: Bearer.",
+    );
+    let mut answer = if path == "/" {
+        html(StatusCode::UNAUTHORIZED, Bytes::from(page::notice(&words, title, text, next)))
+    } else {
+        plain(StatusCode::UNAUTHORIZED, format!("{title}: {text} {next}\n"))
     };
-    let status = if why == Sight::NotHere { StatusCode::FORBIDDEN } else { StatusCode::UNAUTHORIZED };
-    let mut answer =
-        if path == "/" { html(status, Bytes::from(page::notice(&words, title, text, next))) } else { plain(status, format!("{title}: {text} {next}\n")) };
-    if status == StatusCode::UNAUTHORIZED {
-        answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"kluis\", charset=\"UTF-8\""));
-    }
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"kluis\", charset=\"UTF-8\""));
     if why == Sight::WrongToken {
         tokio::time::sleep(WRONG).await;
     }

@@ -5,6 +5,7 @@
 mod answer;
 mod gate;
 mod site;
+pub mod token;
 
 pub use site::{Pulse, Site, Watched};
 
@@ -94,7 +95,7 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
     let Ok(listener) = tokio::net::TcpListener::from_std(listener) else { return };
     let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let (stream, peer) = match listener.accept().await {
+        let (stream, _) = match listener.accept().await {
             Ok(accepted) => accepted,
             // A connection that is gone already, or no file descriptor left: the next one may do better.
             Err(_) => {
@@ -108,15 +109,15 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
         {
             oldest.abort();
         }
-        open.push_back(tokio::spawn(serve(stream, peer, site.clone())).abort_handle());
+        open.push_back(tokio::spawn(serve(stream, site.clone())).abort_handle());
     }
 }
 
-async fn serve(stream: tokio::net::TcpStream, peer: SocketAddr, site: Arc<Site>) {
+async fn serve(stream: tokio::net::TcpStream, site: Arc<Site>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let site = site.clone();
-        async move { Ok::<_, std::convert::Infallible>(answer::answer(&site, peer, &request).await) }
+        async move { Ok::<_, std::convert::Infallible>(answer::answer(&site, &request).await) }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(LARGEST_HEAD).max_headers(MOST_HEADERS);

@@ -108,7 +108,7 @@ pub struct Site {
     /// The language of the page; nothing: the browser's.
     pub language: Option<Language>,
     /// The word that opens everything.
-    pub token: Option<Secret>,
+    pub token: Secret,
     /// Signs of life.
     pub pulse: Arc<Pulse>,
     shelves: Arc<Mutex<Shelves>>,
@@ -134,15 +134,15 @@ struct Shelves {
 }
 
 impl Site {
-    /// A site about these targets.
-    pub fn new(repository: Repository, targets: Vec<Watched>, zone: TimeZone, pulse: Arc<Pulse>) -> Site {
+    /// A site about these targets, for those who have the token.
+    pub fn new(repository: Repository, targets: Vec<Watched>, zone: TimeZone, pulse: Arc<Pulse>, token: Secret) -> Site {
         Site {
             repository,
             targets,
             receivers: Vec::new(),
             zone,
             language: None,
-            token: None,
+            token,
             pulse,
             shelves: Arc::default(),
             now: tokio::sync::Mutex::default(),

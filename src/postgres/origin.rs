@@ -14,7 +14,8 @@ const IDENTIFIER: &str = "SELECT system_identifier::pg_catalog.text FROM pg_cata
 
 /// How far the log was. On a primary where the next record would go, not what is written: with `synchronous_commit = off` a commit may be seen and not yet be
 /// written. On a standby what is replayed.
-const POSITION: &str = "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END";
+const POSITION: &str =
+    "SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn() ELSE pg_catalog.pg_current_wal_insert_lsn() END";
 
 /// The timeline of a primary, from the name of the file that it writes: after a promotion the control file is late. Refused in recovery.
 const TIMELINE: &str = "SELECT pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 8)";

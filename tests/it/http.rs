@@ -9,11 +9,15 @@ mod progress;
 mod prometheus;
 mod sample;
 
+use crate::support::kluis::kluis;
+use crate::support::repo::Repo;
+use crate::support::{new_folder, wait_until};
 use client::{get, request};
 use kluis::http::{Server, Site};
-use kluis::postgres::connection::Secret;
+use prometheus::free_port;
 use sample::Sample;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 
 /// A server on a port of this machine that nobody else uses.
 fn serve(site: Site) -> Server {
@@ -216,41 +220,87 @@ fn what_comes_from_elsewhere_is_escaped() {
     }
 }
 
+/// Whoever has no token.
+const ANONYMOUS: &str = "Authorization:";
+
 #[test]
 fn the_gate_is_shut() {
     let mut sample = Sample::new();
     sample.year("shop", 5, 1000, &[]);
-    let secret = ["/", "/metrics", "/api/v1/status", "/api/v1/backups"];
-    let (open, mut site) = (serve(sample.site()), sample.site());
-    site.token = Some(Secret::from(TOKEN.to_owned()));
-    let closed = serve(site);
-    for path in secret {
-        assert_eq!(get(open.address(), path, &[]).status, 200, "{path}");
-        // Another name than this machine's own, or a proxy in between.
-        for headers in [&["Host: status.evil.example"][..], &["X-Forwarded-For: 203.0.113.7"], &["Forwarded: for=203.0.113.7"]] {
-            let refused = get(open.address(), path, headers);
-            assert_eq!(refused.status, 403, "{path} {headers:?}");
-            refused.says(&["BACKUP_HTTP_TOKEN"]);
-            assert!(!refused.body.contains("shop"), "{refused:#?}");
+    let server = serve(sample.site());
+    let basic = format!("Authorization: Basic {}", openssl::base64::encode_block(format!("anybody:{TOKEN}").as_bytes()));
+    for path in ["/", "/metrics", "/api/v1/status", "/api/v1/backups"] {
+        // A proxy on this machine that says nothing of itself looks like a browser on this machine.
+        for headers in [&[ANONYMOUS][..], &[ANONYMOUS, "Host: 127.0.0.1"], &[ANONYMOUS, "Host: status.example.org", "X-Forwarded-For: 203.0.113.7"]] {
+            let refused = get(server.address(), path, headers);
+            assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("basic realm=\"kluis\", charset=\"utf-8\"")), "{path} {headers:?}");
+            refused.says(&["kluis status --page"]);
+            assert!(!refused.body.contains("shop") && !refused.body.contains(TOKEN), "{refused:#?}");
         }
-        let refused = get(closed.address(), path, &[]);
-        assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some("basic realm=\"kluis\", charset=\"utf-8\"")), "{path}");
-        assert!(!refused.body.contains("shop") && !refused.body.contains(TOKEN), "{refused:#?}");
-        assert_eq!(get(closed.address(), path, &["Authorization: Bearer not-the-token-at-all"]).status, 401);
-        assert_eq!(get(closed.address(), path, &[&format!("Authorization: Bearer {TOKEN}")]).status, 200);
-        let basic = openssl::base64::encode_block(format!("anybody:{TOKEN}").as_bytes());
-        let shown = get(closed.address(), path, &[&format!("Authorization: Basic {basic}"), "Host: status.example.org", "X-Forwarded-For: 203.0.113.7"]);
+        assert_eq!(get(server.address(), path, &["Authorization: Bearer not-the-token-at-all"]).status, 401);
+        assert_eq!(get(server.address(), path, &[&format!("Authorization: Bearer {TOKEN}")]).status, 200);
+        let shown = get(server.address(), path, &[&basic, "Host: status.example.org", "X-Forwarded-For: 203.0.113.7"]);
         assert_eq!(shown.status, 200);
         assert!(!shown.body.contains(TOKEN));
     }
-    for server in [&open, &closed] {
-        for (path, body) in [("/healthz", "alive\n"), ("/fresh", "fresh\n")] {
-            let verdict = get(server.address(), path, &["Host: anywhere.example", "X-Forwarded-For: 203.0.113.7"]);
-            assert_eq!((verdict.status, verdict.body.as_str()), (200, body));
-        }
+    for (path, body) in [("/healthz", "alive\n"), ("/fresh", "fresh\n"), ("/readyz", "ready\n")] {
+        let verdict = get(server.address(), path, &[ANONYMOUS, "Host: anywhere.example", "X-Forwarded-For: 203.0.113.7"]);
+        assert_eq!((verdict.status, verdict.body.as_str()), (200, body));
     }
-    assert_eq!(get(open.address(), "/readyz", &["Host: anywhere.example"]).status, 200);
-    assert_eq!(get(closed.address(), "/readyz", &[]).status, 401);
+    // Why it is not ready is not for everybody.
+    std::fs::remove_dir_all(&sample.root).unwrap();
+    let (anybody, known) = (get(server.address(), "/readyz", &[ANONYMOUS]), get(server.address(), "/readyz", &[]));
+    assert_eq!((anybody.status, anybody.body.as_str()), (503, "not ready\n"), "{anybody:#?}");
+    assert!(known.status == 503 && known.body.len() > anybody.body.len(), "{known:#?}");
+}
+
+#[test]
+fn where_no_token_is_set_one_is_made_once_and_told_by_one_command() {
+    let (repo, port) = (Repo::new(), free_port());
+    let scratch = new_folder("scratch");
+    let sidecar = |words: &[&str]| {
+        kluis(words)
+            .keeping(&repo)
+            .env("BACKUP_SCRATCH_DIR", scratch.to_str().unwrap())
+            .env("BACKUP_HTTP", format!("0.0.0.0:{port}"))
+            .env("DB_HOST", "127.0.0.1")
+            .env("DB_PORT", "1")
+            .env("DB_DATABASE", "shop")
+            .env("DB_USERNAME", "nobody")
+    };
+    let early = sidecar(&["status", "--page"]).run();
+    assert!(early.code == Some(2) && early.stderr.contains("kluis serve makes one when it starts"), "{early:#?}");
+    let mut tokens = Vec::new();
+    for _ in 0..2 {
+        let running = sidecar(&["serve"]).start();
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        wait_until("the sidecar answers", || std::net::TcpStream::connect(address).is_ok());
+        let page = sidecar(&["status", "--page"]).run();
+        let token = page
+            .stdout
+            .strip_prefix("http://kluis:")
+            .and_then(|rest| rest.strip_suffix(&format!("@localhost:{port}/\n")))
+            .unwrap_or_else(|| panic!("{page:#?}"));
+        assert!(page.code == Some(0) && token.len() == 48, "{page:#?}");
+        let json: serde_json::Value = serde_json::from_str(&sidecar(&["status", "--page", "--json"]).run().stdout).unwrap();
+        assert_eq!(json["page"].as_str(), Some(page.stdout.trim_end()));
+        assert_eq!(get(address, "/", &[&format!("Authorization: Bearer {token}")]).status, 200);
+        assert_eq!(get(address, "/", &[ANONYMOUS]).status, 401);
+        assert_eq!(std::fs::metadata(scratch.join("page-token")).unwrap().permissions().mode() & 0o777, 0o600);
+        running.signal(rustix::process::Signal::TERM);
+        let ended = running.wait();
+        assert!(ended.code == Some(0) && !ended.stderr.contains(token), "{ended:#?}");
+        assert!(!format!("{:?}", repo.fingerprint()).contains(token));
+        tokens.push(token.to_owned());
+    }
+    assert_eq!(tokens[0], tokens[1]);
+    // One that others could have read is none.
+    std::fs::set_permissions(scratch.join("page-token"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(sidecar(&["status", "--page"]).run().code, Some(2));
+    let set = sidecar(&["status", "--page"]).env("BACKUP_HTTP_TOKEN", "a/b:c@d?e#0123456").run();
+    assert_eq!(set.stdout, format!("http://kluis:a%2Fb%3Ac%40d%3Fe%230123456@localhost:{port}/\n"));
+    let off = sidecar(&["status", "--page"]).env("BACKUP_HTTP", "off").run();
+    assert!(off.code == Some(2) && off.stderr.contains("BACKUP_HTTP is off"), "{off:#?}");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! With `KLUIS_SHOTS=FOLDER` the screenshots are kept there; those in `docs/images` were made so.
 
 use super::sample::{self, Sample};
-use super::serve;
+use super::{TOKEN, serve};
 use crate::support::{new_folder, skip};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -40,8 +40,10 @@ fn people_can_use_the_page() {
     let nothing = except.target("new-shop", &[]);
     crate::cli::fixture::make(&nothing.join(kluis::repository::names::backup_id(jiff::Timestamp::now())), &["proof=proven", "empty"]).unwrap();
     let servers = [("many", serve(many.site())), ("one", serve(one.site())), ("empty", serve(empty.site())), ("except", serve(except.site()))];
-    let pages: Vec<_> =
-        servers.iter().map(|(name, server)| serde_json::json!({ "name": name, "url": format!("http://localhost:{}/", server.address().port()) })).collect();
+    let pages: Vec<_> = servers
+        .iter()
+        .map(|(name, server)| serde_json::json!({ "name": name, "url": format!("http://kluis:{TOKEN}@localhost:{}/", server.address().port()) }))
+        .collect();
     let shots = std::env::var("KLUIS_SHOTS").ok();
     let home = new_folder("browser");
     let task = serde_json::json!({ "pages": pages, "shots": shots }).to_string();

@@ -155,7 +155,7 @@ impl Drop for Prometheus {
     }
 }
 
-fn free_port() -> u16 {
+pub(super) fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap().port()
 }
 
@@ -218,7 +218,7 @@ fn a_real_prometheus_scrapes_a_real_sidecar_and_an_alarm_fires() {
         .start();
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     wait_until("the sidecar answers", || std::net::TcpStream::connect(address).is_ok());
-    assert_eq!(get(address, "/metrics", &[]).status, 401);
+    assert_eq!(get(address, "/metrics", &["Authorization:"]).status, 401);
     let prometheus = Prometheus::start(&program, port);
     let summary = wait_for("the alarm fires", || prometheus.firing().get(&("KluisBackupOverdue".to_owned(), "app".to_owned())).cloned());
     assert_eq!(summary, "app: the newest backup that counts is older than BACKUP_MAX_AGE, or there is none");

@@ -2,10 +2,12 @@
 //! It owns the making; days are counted back from now, so that the real clock finds them as they are meant.
 
 use crate::cli::fixture;
+use crate::http::TOKEN;
 use crate::support::new_folder;
 use jiff::{SignedDuration, Timestamp};
 use kluis::config::{self, Flags, RepositoryConfig, Source, source::Stat};
 use kluis::http::{Pulse, Site, Watched};
+use kluis::postgres::connection::Secret;
 use kluis::repository::lock::Lock;
 use kluis::repository::progress::{Beacon, Progress};
 use kluis::repository::{Repository, names};
@@ -81,7 +83,7 @@ impl Sample {
         let watched = |(name, variables): &(String, Vec<(&str, &str)>)| Watched { name: name.clone(), settings: settings(variables).others, connection: None };
         let targets: Vec<Watched> = self.targets.iter().map(watched).collect();
         let zone = settings(&POLICY).common.time_zone;
-        Site::new(Repository::open(&self.root).unwrap(), targets, zone, Arc::new(Pulse::default()))
+        Site::new(Repository::open(&self.root).unwrap(), targets, zone, Arc::new(Pulse::default()), Secret::from(TOKEN.to_owned()))
     }
 
     /// Lets the newest backup's proof except so many things, of long names.
