@@ -247,11 +247,6 @@ fn the_gate_is_shut() {
         let verdict = get(server.address(), path, &[ANONYMOUS, "Host: anywhere.example", "X-Forwarded-For: 203.0.113.7"]);
         assert_eq!((verdict.status, verdict.body.as_str()), (200, body));
     }
-    // Why it is not ready is not for everybody.
-    std::fs::remove_dir_all(&sample.root).unwrap();
-    let (anybody, known) = (get(server.address(), "/readyz", &[ANONYMOUS]), get(server.address(), "/readyz", &[]));
-    assert_eq!((anybody.status, anybody.body.as_str()), (503, "not ready\n"), "{anybody:#?}");
-    assert!(known.status == 503 && known.body.len() > anybody.body.len(), "{known:#?}");
 }
 
 #[test]
@@ -337,6 +332,6 @@ fn what_cannot_be_read_is_told_as_such() {
     assert_eq!(get(server.address(), "/fresh", &[]).status, 503);
     let ready = get(server.address(), "/readyz", &[]);
     assert!(ready.status == 503 && ready.body.contains("'lost'"), "{ready:#?}");
-    assert_eq!(get(server.address(), "/readyz", &["Host: elsewhere"]).body, "not ready\n");
+    assert_eq!(get(server.address(), "/readyz", &[ANONYMOUS]).body, "not ready\n");
     assert_eq!(get(server.address(), "/healthz", &[]).status, 200);
 }

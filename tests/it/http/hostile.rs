@@ -129,9 +129,10 @@ fn whoever_is_slow_keeps_nobody_out_and_is_let_go() {
 fn a_reader_that_does_not_read_is_let_go_too() {
     let server = server();
     let mut lazy = connect(server.address());
+    let request = format!("GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\r\n", super::TOKEN);
     // Far more answers than fit into the buffers on the way.
     for _ in 0..200 {
-        if lazy.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").is_err() {
+        if lazy.write_all(request.as_bytes()).is_err() {
             break;
         }
     }

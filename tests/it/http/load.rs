@@ -81,7 +81,7 @@ fn a_page_that_many_look_at_does_not_slow_a_backup() {
     let repo = Repo::at(sample.root.clone());
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).unwrap();
     let with = |arguments: &[&str]| kluis(arguments).of(&database).keeping(&repo).env("BACKUP_RETENTION_DAYS", "36500").env("BACKUP_JOBS", "2");
-    let sidecar = with(&["serve"]).env("BACKUP_SCHEDULE", "0 0 1 1 *").env("BACKUP_HTTP", address.to_string()).start();
+    let sidecar = with(&["serve"]).env("BACKUP_SCHEDULE", "0 0 1 1 *").env("BACKUP_HTTP", address.to_string()).env("BACKUP_HTTP_TOKEN", super::TOKEN).start();
     wait_until("it listens", || std::net::TcpStream::connect(address).is_ok());
     let backup = || {
         let ended = with(&["backup"]).run();

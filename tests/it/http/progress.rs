@@ -36,6 +36,7 @@ impl Stack {
             .env("BACKUP_SCHEDULE", "0 0 1 1 *")
             .env(drill.0, drill.1)
             .env("BACKUP_HTTP", self.address.to_string())
+            .env("BACKUP_HTTP_TOKEN", super::TOKEN)
     }
 
     fn backup(&self) -> Kluis {

@@ -23,9 +23,9 @@ pub const CANARY: &str = "kluis-canary-row-4711";
 /// The password of every role that has one (see `torture-roles.sql`). Nobody may ever see it either.
 pub const PASSWORD: &str = "kluis-canary-password";
 
-/// Where the folders of test processes are: `KLUIS_TEST_FOLDER`, else `/tmp`. The path must be short: sockets lie below it.
+/// Where the folders of test processes are: `TEST_FOLDER`, else `/tmp`. The path must be short: sockets lie below it.
 fn base() -> PathBuf {
-    std::env::var_os("KLUIS_TEST_FOLDER").map_or_else(|| "/tmp".into(), PathBuf::from)
+    std::env::var_os("TEST_FOLDER").map_or_else(|| "/tmp".into(), PathBuf::from)
 }
 
 /// The folder of this test process. Servers run in it under another user, so others may pass through it.
