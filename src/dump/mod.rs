@@ -32,6 +32,7 @@ use crate::script::section;
 use crate::script::writer::{ScriptWriter, compress_stream};
 use crate::stop::Stop;
 use jiff::Timestamp;
+use locks::Locks;
 use snapshot::Snapshot;
 use std::io::Read;
 use std::process::Stdio;
@@ -92,11 +93,12 @@ type Shared = Mutex<ScriptWriter<NewFile, NewFile>>;
 
 /// Dumps the database into the staging folder.
 pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
-    whole(request, staging, stop, observer).map_err(|error| locks::explain(error, request))
+    let dumped = Locks::of(request, stop).and_then(|when| whole(request, when, staging, stop, observer));
+    dumped.map_err(|error| locks::explain(error, request))
 }
 
-fn whole(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
-    let Begun { mut snapshot, job, facts, globals, inventory, not_included, partitioned, money, mut warnings } = begin(request, staging, stop, observer)?;
+fn whole(request: &Request<'_>, when: Locks, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
+    let Begun { mut snapshot, job, facts, globals, inventory, not_included, partitioned, money, mut warnings } = begin(request, when, staging, stop, observer)?;
     complete::check(&job, &mut snapshot, &mut warnings)?;
 
     let name = names::script_file(&facts.database.name);
@@ -205,10 +207,12 @@ const ATTEMPTS: usize = 5;
 
 /// Takes the snapshot, and has PostgreSQL's own programs write what is not rows. Where the catalogue changed meanwhile, it starts over; where it never
 /// stands still, there is a backup without an inventory rather than none.
-fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, observer: &'a dyn Observer) -> Result<Begun<'a>> {
+fn begin<'a>(request: &'a Request<'a>, when: Locks, staging: &'a Staging, stop: &'a Stop, observer: &'a dyn Observer) -> Result<Begun<'a>> {
     let mut broken = None;
     for attempt in 0.. {
-        let mut snapshot = Snapshot::take(request.connection, request.lock_wait, stop)?;
+        // What was not locked has to stand still. Where it never does, there may be room for all locks after all.
+        let when = if attempt == ATTEMPTS { Locks::First } else { when };
+        let mut snapshot = Snapshot::take(request.connection, request.lock_wait, when, stop)?;
         let tools = find(request.places, snapshot.facts.server.major)?;
         let passfile = Passfile::create(staging.path(), request.connection)?;
         let (programs, encoding) = (snapshot.session.for_programs(), snapshot.facts.database.encoding.clone());
@@ -251,7 +255,7 @@ fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, obs
         not_included.sort();
         not_included.dedup();
         let inventory = match inventory {
-            Some(inventory::Reading::Done(file, state)) if inventory::still(&job, &state)? => Some(file),
+            Some(inventory::Reading::Done(file, state)) if snapshot.lock()? && inventory::still(&job, &state)? => Some(file),
             None => {
                 let why = broken.map_or_else(String::new, |error: Error| format!(" ({})", error.chain()));
                 warnings.push(format!(

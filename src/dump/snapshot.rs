@@ -1,8 +1,9 @@
 //! The snapshot that everything of a dump sees, and the session that holds it.
 //! It owns the order "lock, then snapshot"; it leaves reading rows to the workers.
 //! Invariant: every table that is moved was locked before the snapshot was taken, so no TRUNCATE and no rewriting ALTER, which are not
-//! MVCC-safe (manual, 13.6), can make it look empty.
+//! MVCC-safe (manual, 13.6), can make it look empty; or it was locked later, and found to have the file that it had in the snapshot.
 
+use super::locks::{self, Locks};
 use crate::error::{Error, Kind, Result};
 use crate::manifest::{Origin, Witnessed};
 use crate::postgres::catalogue::{self, Facts, Special, Table};
@@ -41,11 +42,14 @@ pub struct Snapshot {
     pub witnessed: Vec<Witnessed>,
     /// What calls functions that are not built in: the rows of these tables come in turn.
     pub reach: Reach,
+    /// The tables that are still to be locked: OIDs and quoted names.
+    unlocked: Vec<(u32, String)>,
 }
 
 impl Snapshot {
-    /// Lists the tables, locks them, takes the snapshot, and looks again: if a table appeared in between, it starts over.
-    pub fn take(connection: &Connection, lock_wait: Duration, stop: &Stop) -> Result<Snapshot> {
+    /// Lists the tables, locks them, takes the snapshot, and looks again: if a table appeared in between, it starts over. Where they are locked later,
+    /// [`Snapshot::lock`] does that.
+    pub fn take(connection: &Connection, lock_wait: Duration, when: Locks, stop: &Stop) -> Result<Snapshot> {
         let mut session = Session::connect(connection, stop)?;
         session.execute(&format!("SET lock_timeout = {}", lock_wait.as_millis()))?;
         let standby = catalogue::facts(&mut session)?.server.standby;
@@ -53,7 +57,7 @@ impl Snapshot {
         for _ in 0..ATTEMPTS {
             let tables = Lists::read(&mut session, standby)?;
             session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
-            match tables.lock(&mut session) {
+            match if when == Locks::First { lock(&mut session, tables.names().map(|(_, name)| name)) } else { Ok(()) } {
                 Ok(()) => {}
                 Err(error) if vanished(&error) => {
                     session.execute("ROLLBACK")?;
@@ -74,14 +78,31 @@ impl Snapshot {
                 session.execute("ROLLBACK")?;
                 continue;
             }
+            let unlocked = if when == Locks::First { Vec::new() } else { again.names().collect() };
             let facts = catalogue::facts(&mut session)?;
             let reach = reach::reach(&mut session)?;
             let (plain, special) = again.divide(&facts.database.encoding, &reach.tables);
             let witnessed = catalogue::witnessed(&mut session, standby)?;
-            return Ok(Snapshot { session, id, at, origin, facts, plain, special, witnessed, reach });
+            return Ok(Snapshot { session, id, at, origin, facts, plain, special, witnessed, reach, unlocked });
         }
         Err(Error::new(Kind::Failed, format!("tables were created or dropped during each of {ATTEMPTS} attempts to lock them all"))
             .hinted("run the backup when fewer tables are created and dropped"))
+    }
+
+    /// Locks what is still to be locked. Whether all of it is what it was when the snapshot was taken.
+    pub fn lock(&mut self) -> Result<bool> {
+        let unlocked = std::mem::take(&mut self.unlocked);
+        match lock(&mut self.session, unlocked.iter().map(|(_, name)| name.clone())) {
+            Ok(()) => {}
+            Err(error) if vanished(&error) => return Ok(false),
+            Err(error) => return Err(error.context("cannot lock the tables for reading")),
+        }
+        for chunk in unlocked.chunks(CHUNK) {
+            if !locks::same_files(&mut self.session, chunk)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Ends the snapshot. Fails if the session that held it had been lost: then the locks had been lost as well.
@@ -101,12 +122,9 @@ impl Lists {
         Ok(Lists { plain: catalogue::plain_tables(session, standby)?, special: catalogue::special_tables(session, standby)? })
     }
 
-    fn lock(&self, session: &mut Session) -> Result<()> {
-        let names: Vec<String> = self.plain.iter().chain(self.special.iter().map(|special| &special.table)).map(Table::qualified).collect();
-        for chunk in names.chunks(200) {
-            session.execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", chunk.join(", ")))?;
-        }
-        Ok(())
+    /// All of them, as OIDs and quoted names.
+    fn names(&self) -> impl Iterator<Item = (u32, String)> {
+        self.plain.iter().chain(self.special.iter().map(|special| &special.table)).map(|table| (table.oid, table.qualified()))
     }
 
     /// Whether the same tables, by OID, name and columns, are in both. Sizes may differ.
@@ -147,6 +165,17 @@ impl Lists {
         }
         (plain, self.special)
     }
+}
+
+/// How many tables a statement names.
+const CHUNK: usize = 200;
+
+fn lock(session: &mut Session, names: impl Iterator<Item = String>) -> Result<()> {
+    let names: Vec<String> = names.collect();
+    for chunk in names.chunks(CHUNK) {
+        session.execute(&format!("LOCK TABLE {} IN ACCESS SHARE MODE", chunk.join(", ")))?;
+    }
+    Ok(())
 }
 
 /// Whether a table or its schema went away between listing and locking.
