@@ -23,6 +23,7 @@ mod swap;
 mod tables;
 mod turn;
 mod undo;
+mod unfinished;
 
 pub use analyze::Analyzed;
 

@@ -2,8 +2,8 @@
 //! It owns cutting pg_restore's text into the archive's entries and trying them; it leaves to `belongings` which those are.
 //! Invariant: nothing that is tried stays; what only rows can tell (a foreign key that does not hold) is no obstacle here.
 
-use super::Job;
 use super::belongings::Belongings;
+use super::{Job, unfinished};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::contents::Entry;
 use crate::postgres::server_error::ServerError;
@@ -36,11 +36,16 @@ const SETTINGS: [&str; 4] = ["SET default_tablespace", "SET default_table_access
 
 /// These entries of the archive as statements, as pg_restore would send them, with owners and rights as they were asked for.
 pub fn statements(job: &Job<'_>, entries: &[u32]) -> Result<Vec<Statement>> {
+    statements_of(job, entries, &[])
+}
+
+/// The same with further arguments for pg_restore: those of one section.
+pub fn statements_of(job: &Job<'_>, entries: &[u32], more: &[&str]) -> Result<Vec<Statement>> {
     if entries.is_empty() {
         return Ok(Vec::new());
     }
     let list = job.list_file("statements", entries)?;
-    let tool = job.pg_restore_to_text().arg("--verbose").arg("--file=-").arg("--use-list").arg(&list.0).arg(job.archive());
+    let tool = job.pg_restore_to_text().args(more).arg("--verbose").arg("--file=-").arg("--use-list").arg(&list.0).arg(job.archive());
     Ok(cut(&tool.output(1 << 30, job.stop)?))
 }
 
@@ -68,17 +73,23 @@ fn cut(text: &[u8]) -> Vec<Statement> {
     found
 }
 
-/// Opens a transaction in which statements of the archive mean what they say, and which waits for no lock longer than was asked for.
-pub fn begin(job: &Job<'_>, session: &mut Session) -> Result<()> {
-    let encoding = &job.manifest.database.encoding;
-    session.execute(&format!("BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL client_encoding = '{encoding}'", job.request.lock_wait.as_millis()))
+/// Opens a transaction in which statements of the archive mean what they say, and which waits for no lock longer than was asked for. What a killed restore
+/// left goes first.
+pub fn begin(job: &Job<'_>, session: &mut Session, removal: Option<&str>) -> Result<()> {
+    session.execute(&format!("BEGIN; SET LOCAL lock_timeout = {}", job.request.lock_wait.as_millis()))?;
+    unfinished::remove(session, removal)?;
+    speak_archived(job, session)
+}
+
+/// To the end of the transaction statements are in the archive's encoding.
+pub fn speak_archived(job: &Job<'_>, session: &mut Session) -> Result<()> {
+    session.execute(&format!("SET LOCAL client_encoding = '{}'", job.manifest.database.encoding))
 }
 
 /// Tries what belongs to the tables, and tells what the target does not take. What makes up a table itself must be taken, or nothing is done at all.
-pub fn rehearse(job: &Job<'_>, session: &mut Session, archive: &[Entry], belongings: &Belongings) -> Result<Found> {
+pub fn rehearse(job: &Job<'_>, session: &mut Session, archive: &[Entry], belongings: &Belongings, removal: Option<&str>) -> Result<Found> {
     let entries: HashMap<u32, &Entry> = archive.iter().map(|entry| (entry.id, entry)).collect();
-    begin(job, session)?;
-    let tried = try_all(job, session, &entries, belongings);
+    let tried = begin(job, session, removal).and_then(|()| try_all(job, session, &entries, belongings));
     let rolled_back = session.execute("ROLLBACK");
     let found = tried?;
     rolled_back?;

@@ -1,10 +1,12 @@
 //! Restoring single tables: into a database that lacks them, or whose tables are empty, or cleared.
 //! It owns which tables are meant and the order of things; what belongs to them `belongings` knows, how rows are sent `loading`.
-//! Invariant: a table that exists gets its rows in one transaction, so that an error leaves it as it was; one that was made for an error is dropped.
+//! Invariant: a table that exists gets its rows in one transaction, so that an error leaves it as it was; one that was made for an error is dropped, and
+//! one that a kill leaves is marked (`unfinished`).
 
 use super::belongings::{Belongings, belongings};
 use super::loading::{self, Rows};
 use super::rehearsal::{Found, rehearse, statements};
+use super::unfinished::{self, Comments};
 use super::{Job, Request, Restored};
 use crate::error::{Error, Kind, Result};
 use crate::events::Event;
@@ -114,12 +116,17 @@ pub struct Made {
 
 /// Restores the chosen tables.
 pub fn restore(job: &Job<'_>, mut session: Session, chosen: &Chosen, units: &[Unit], restored: &mut Restored) -> Result<()> {
-    let (mut missing, mut present, mut objects, mut names) = (BTreeSet::new(), Vec::new(), HashSet::new(), Vec::new());
+    let (mut missing, mut present, mut objects, mut names, mut marked) = (BTreeSet::new(), Vec::new(), HashSet::new(), Vec::new(), Vec::new());
     for parent in chosen.parents.iter().map(|index| &job.manifest.partitioned[*index]) {
-        if is_there(&mut session, &parent.schema, &parent.name)?.is_none() {
-            objects.extend(parent.objects.iter().copied());
-            names.push(quote_qualified(&parent.schema, &parent.name));
+        let name = quote_qualified(&parent.schema, &parent.name);
+        let there = is_there(&mut session, &parent.schema, &parent.name)?.is_some();
+        if there && unfinished::is_marked(&mut session, &name)? {
+            marked.push((parent.label(), name.clone()));
+        } else if there {
+            continue;
         }
+        objects.extend(parent.objects.iter().copied());
+        names.push(name);
     }
     for index in &chosen.tables {
         let table = &job.manifest.tables[*index];
@@ -134,6 +141,12 @@ pub fn restore(job: &Job<'_>, mut session: Session, chosen: &Chosen, units: &[Un
                 return Err(Error::new(Kind::Usage, format!("{} is there already, and is no plain table", table.label()))
                     .hinted("rename it or drop it, or restore into another database; nothing was changed"));
             }
+            Some(_) if unfinished::is_marked(&mut session, &name)? => {
+                marked.push((table.label(), name.clone()));
+                missing.insert(*index);
+                objects.extend(table.objects.iter().copied());
+                names.push(name);
+            }
             Some(_) if job.request.clean || catalogue::is_empty(&mut session, &table.schema, &table.name)? => present.push(*index),
             Some(_) => {
                 return Err(Error::new(Kind::Usage, format!("table {} exists and has rows", table.label()))
@@ -143,21 +156,29 @@ pub fn restore(job: &Job<'_>, mut session: Session, chosen: &Chosen, units: &[Un
     }
     if job.request.clean {
         refuse_if_referenced(&mut session, job.manifest, &present)?;
+    } else if let Some((label, name)) = marked.first() {
+        return Err(unfinished::found(label, name));
     }
-    let mut plan = Plan::default();
+    if !names.is_empty() {
+        unfinished::lock(&mut session, !marked.is_empty())?;
+    }
+    let marked: Vec<String> = marked.into_iter().map(|(_, name)| name).collect();
+    let (mut plan, mut removal) = (Plan::default(), None);
     if !names.is_empty() {
         let archive = job.listing(&["--verbose"])?;
         let belongings = belongings(&archive, &objects);
-        let Found { refused, told } = rehearse(job, &mut session, &archive, &belongings)?;
+        removal = unfinished::removal(&mut session, &archive, &marked)?;
+        let Found { refused, told } = rehearse(job, &mut session, &archive, &belongings, removal.as_deref())?;
         for what in told {
             job.observer.event(&Event::Beforehand(&what));
             restored.warnings.push(what);
         }
         plan = Plan::new(&archive, &belongings, &refused);
     }
+    let (made, comments) = plan.create(job, &names, removal.as_deref())?;
+    let filled = fill(job, &plan, &missing, &present, units, restored).and_then(|()| unfinished::finish(job, &made, &comments));
+    // With it goes the lock.
     drop(session);
-    let made = plan.create(job, &names)?;
-    let filled = fill(job, &plan, &missing, &present, units, restored);
     if let Err(error) = filled {
         return Err(undo(job, &made, error));
     }
@@ -204,18 +225,13 @@ impl Plan {
         job.apply(job.pg_restore().args(more).arg("--use-list").arg(&list.0).arg(job.archive()))
     }
 
-    /// Makes the tables, all of them or none.
-    fn create(&self, job: &Job<'_>, names: &[String]) -> Result<Vec<Made>> {
+    /// Makes the tables, all of them or none. `removal` is of what a killed restore left of them.
+    fn create(&self, job: &Job<'_>, names: &[String], removal: Option<&str>) -> Result<(Vec<Made>, Comments)> {
         if names.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Default::default());
         }
-        self.apply(job, "own", &self.own, &["--section=pre-data", "--single-transaction"])?;
+        let (made, comments) = unfinished::make(job, &self.own, names, removal)?;
         let mut session = Session::connect(job.request.to, job.stop)?;
-        let mut made = Vec::new();
-        for name in names {
-            let oid = session.query(&format!("SELECT {}::pg_catalog.regclass::pg_catalog.oid", quote_literal(name)))?.single()?.to_owned();
-            made.push(Made { name: name.clone(), oid });
-        }
         let mut rights = || -> Result<()> {
             if !job.request.no_privileges {
                 as_no_default_gave(&mut session, &made)?;
@@ -223,7 +239,7 @@ impl Plan {
             self.apply(job, "rights", &self.rights, &["--single-transaction"])
         };
         rights().map_err(|error| undo(job, &made, error))?;
-        Ok(made)
+        Ok((made, comments))
     }
 }
 
@@ -282,20 +298,34 @@ fn undo(job: &Job<'_>, made: &[Made], error: Error) -> Error {
 fn fill(job: &Job<'_>, plan: &Plan, missing: &BTreeSet<usize>, present: &[usize], units: &[Unit], restored: &mut Restored) -> Result<()> {
     job.observer.event(&Event::Step("rows"));
     let script = open_file(&job.request.backup.path.join(&job.manifest.script.file))?;
-    if !missing.is_empty() {
-        let in_turn: Vec<usize> = job.manifest.in_turn.iter().flatten().map(|place| *place as usize).collect();
-        let units: Vec<Unit> = units.iter().filter(|unit| missing.contains(&(unit.table as usize))).copied().collect();
-        let loaded = loading::load(job, &script, Rows { tables: missing, units: &units, in_turn: &in_turn }, Vec::new(), Vec::new(), None)?;
+    let in_turn: Vec<usize> = job.manifest.in_turn.iter().flatten().map(|place| *place as usize).collect();
+    let load = |tables: &BTreeSet<usize>, restored: &mut Restored| -> Result<()> {
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let units: Vec<Unit> = units.iter().filter(|unit| tables.contains(&(unit.table as usize))).copied().collect();
+        let loaded = loading::load(job, &script, Rows { tables, units: &units, in_turn: &in_turn }, Vec::new(), Vec::new(), None)?;
         restored.tables += loaded.tables;
         restored.rows += loaded.rows;
         restored.bytes += loaded.bytes;
+        Ok(())
+    };
+    let (turns, others): (BTreeSet<usize>, BTreeSet<usize>) = missing.iter().partition(|index| in_turn.contains(index));
+    load(&others, restored)?;
+    // What comes in turn may need the rows of tables that exist. Else those are replaced when nothing is left that may fail.
+    let early = !turns.is_empty();
+    if early {
+        replace(job, present, units, &script, restored)?;
+        load(&turns, restored)?;
     }
     plan.apply(job, "own", &plan.own, &["--section=data"])?;
     job.observer.event(&Event::Step("indexes"));
     let jobs = format!("--jobs={}", if plan.serial { 1 } else { job.request.jobs });
     plan.apply(job, "own", &plan.own, &["--section=post-data", &jobs])?;
     plan.apply(job, "late", &plan.late, &["--section=pre-data"])?;
-    replace(job, present, units, &script, restored)?;
+    if !early {
+        replace(job, present, units, &script, restored)?;
+    }
     add_keys(job, plan, restored)
 }
 

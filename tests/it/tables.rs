@@ -307,6 +307,90 @@ fn names_in_latin1_and_nobody_s_rights_where_that_is_asked() {
     assert_eq!(database.value(&utf8("SELECT pg_get_userbyid(relowner) || (relacl IS NULL) FROM pg_class WHERE oid = 'sizes'::regclass")), "postgrestrue");
 }
 
+/// Whenever it is killed: the table is not there, or has a mark, or is whole; and the next restore makes it whole.
+#[test]
+fn a_table_that_a_killed_restore_left_is_known_again() {
+    let Some(cluster) = Cluster::of(16) else { return };
+    let (database, repo) = backed_up(
+        &cluster,
+        "CREATE TABLE customers (id int PRIMARY KEY); INSERT INTO customers VALUES (1); CREATE TABLE orders (id serial PRIMARY KEY, customer int REFERENCES customers, total int);
+        INSERT INTO orders (customer, total) SELECT 1, i FROM generate_series(1, 5000) i; CREATE INDEX by_total ON orders (total); CREATE INDEX by_customer ON orders (customer);
+        COMMENT ON TABLE orders IS 'what was ordered'; CREATE TABLE lines (id int REFERENCES orders); INSERT INTO lines VALUES (1)",
+    );
+    let before = text(&database);
+    let gone = || database.sql("SET client_min_messages = error; DROP TABLE orders CASCADE");
+    gone();
+    let usual = restore(&repo, &database, &["--table", "orders"]).run().done().took;
+    let is_marked = || database.value("SELECT coalesce(obj_description(to_regclass('orders'), 'pg_class') LIKE 'kluis: unfinished: %', false)") == "t";
+    assert_same(("before", &before), ("restored", &text(&database)));
+    let mut left = 0;
+    for round in 0..12_u32 {
+        gone();
+        let running = restore(&repo, &database, &["--table", "orders"]).start();
+        std::thread::sleep(usual * (round + 6) / 18);
+        running.signal(rustix::process::Signal::KILL);
+        running.wait();
+        let sessions = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'kluis%'";
+        crate::support::wait_until("its sessions are gone", || database.value(sessions) == "0");
+        if is_marked() {
+            left += 1;
+            restore(&repo, &database, &["--table", "orders"]).run().failed(2, &["table public.orders is unfinished", "say --clean"]);
+            restore(&repo, &database, &["--table", "orders", "--clean", "--yes"]).run().done();
+        } else if database.value("SELECT to_regclass('orders') IS NULL") == "t" {
+            restore(&repo, &database, &["--table", "orders"]).run().done();
+        }
+        assert_same(("before", &before), (&format!("killed in round {round}"), &text(&database)));
+    }
+    assert!(left > 0, "no kill left anything");
+    // One that is at work is not taken for killed.
+    gone();
+    let mut running = restore(&repo, &database, &["--table", "orders"]).start();
+    running.hold_when("the table is there", is_marked);
+    restore(&repo, &database, &["--table", "orders", "--clean", "--yes"]).run().failed(11, &["another restore of tables into this database is at work"]);
+    running.go_on();
+    running.wait().done();
+    assert_same(("before", &before), ("after all", &text(&database)));
+}
+
+#[test]
+fn tables_whose_functions_read_others_come_back_as_a_whole_restore_has_them() {
+    let Some(cluster) = Cluster::of(17) else { return };
+    let (database, repo) = backed_up(
+        &cluster,
+        "CREATE TABLE z_rates (name text PRIMARY KEY, rate int); INSERT INTO z_rates SELECT 'n' || i, i FROM generate_series(1, 5) i;
+        CREATE FUNCTION rate(text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT r.rate FROM public.z_rates r WHERE r.name = $1); END';
+        CREATE TABLE a_checked (id int PRIMARY KEY, name text CHECK (rate(name) > 0)); CREATE TABLE b_made (id int PRIMARY KEY, name text, made int GENERATED ALWAYS AS (rate(name)) STORED);
+        CREATE TABLE c_found (id int PRIMARY KEY, name text); CREATE INDEX found ON c_found (rate(name)); CREATE TABLE d_kept (id int, name text, EXCLUDE USING btree (((id * 10) + rate(name)) WITH =));
+        INSERT INTO a_checked SELECT i, 'n' || 1 + i % 5 FROM generate_series(1, 300) i; INSERT INTO b_made SELECT * FROM a_checked; INSERT INTO c_found SELECT * FROM a_checked; INSERT INTO d_kept SELECT * FROM a_checked",
+    );
+    let living = cluster.database("whole");
+    restore(&repo, &living, &[]).run().done();
+    let seen = |database: &Database| {
+        database.value("SET enable_seqscan = off; SELECT (SELECT count(*) || ' ' || sum(made) FROM b_made) || ' ' || (SELECT count(*) FROM c_found WHERE rate(name) = 2) || ' ' || (SELECT count(*) FROM d_kept WHERE (id * 10) + rate(name) = 12)")
+    };
+    let (whole, values) = (text(&living), seen(&living));
+    assert_eq!((values.as_str(), seen(&database)), ("300 900 60 1", values.clone()));
+    let all = ["--table", "a_checked", "--table", "b_made", "--table", "c_found", "--table", "d_kept", "--table", "z_rates", "--jobs", "3"];
+    for (lost, words) in [
+        ("DROP TABLE a_checked", &all[..2]),
+        ("DROP TABLE b_made", &all[2..4]),
+        ("DROP TABLE c_found", &all[4..6]),
+        ("DROP TABLE d_kept", &all[6..8]),
+        ("DROP TABLE a_checked, b_made, c_found, d_kept, z_rates", &all),
+        // The rows that are read belong to a table that is there.
+        ("DROP TABLE a_checked, b_made, c_found, d_kept; TRUNCATE z_rates", &all),
+        ("DROP TABLE z_rates; TRUNCATE a_checked, b_made, c_found, d_kept", &all),
+    ] {
+        living.sql(lost);
+        let ended = restore(&repo, &living, words).run();
+        assert!(matches!(ended.code, Some(0 | 3)), "{lost}: {ended:#?}");
+        assert_same(("whole", &whole), (lost, &text(&living)));
+        assert_eq!(seen(&living), values, "{lost}");
+    }
+    restore(&repo, &living, &["--table", "b_made", "--as", "beside"]).run().done();
+    assert_eq!(living.value("SELECT sum(made) FROM beside"), "900");
+}
+
 /// The block of SQL that begins with this comment, as it stands in a document.
 fn recipe(document: &str, first: &str) -> String {
     let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(document)).unwrap();
