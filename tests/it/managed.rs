@@ -190,6 +190,13 @@ fn what_fails_in_a_database_that_was_there_leaves_nothing_behind() {
         );
         assert!(!ended.stderr.contains("holds a part"), "{ended:#?}");
         assert_eq!(held(), before, "{major}");
+        // Nor of one that was made for it, and the one that was to give way is as it was.
+        let fresh = Database { cluster: cluster.clone(), name: "fresh".to_owned() };
+        restore(&repo, &fresh, &["--create"]).run().failed(1, &["TABLE mine needs", "EXTENSION earthdistance"]);
+        restore(&repo, &empty, &["--clean", "--yes"]).run().failed(1, &["TABLE mine needs", "EXTENSION earthdistance"]);
+        let databases = "SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database WHERE NOT datistemplate";
+        assert_eq!(as_role(&cluster, "rdsadmin", "postgres", databases), "empty postgres shop");
+        assert_eq!(held(), before, "{major}");
 
         as_role(&cluster, "rdsadmin", "empty", "CREATE EXTENSION cube; CREATE EXTENSION earthdistance");
         restore(&repo, &empty, &[]).run().warned(&["left out: "]);
