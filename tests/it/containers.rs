@@ -4,6 +4,7 @@
 mod dev_dump;
 mod engine;
 mod files;
+mod notes;
 mod stack;
 
 use crate::support::{CANARY, PASSWORD, is_root, new_folder};
