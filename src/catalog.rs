@@ -87,7 +87,7 @@ impl Short {
         Short {
             candidate: candidate(backup),
             understood: manifest.is_some(),
-            tables: manifest.map(|manifest| manifest.tables.len() as u64),
+            tables: manifest.map(|manifest| manifest.totals.tables),
             plain_bytes: manifest.map(|manifest| manifest.script.plain_bytes),
             database_bytes: manifest.map(|manifest| manifest.database.bytes),
             evidence: proof.filter(|proof| proof.proven()).and_then(Evidence::of),

@@ -1,23 +1,33 @@
-//! What a backup holds (`manifest.json`) and how far it has been proven (`proof.json`), as data.
-//! It owns the two formats and their versions; it leaves reading and writing files to `repository`.
+//! What a backup holds, as data: in whole here (`contents.json`, and `manifest.json` of format 1), in short in `manifest/summary.rs`.
+//! It owns the formats and their versions; it leaves reading and writing files to `repository`.
 //! Invariant: a manifest of a newer format is refused by name, never half understood. `docs/FORMAT.md` is the specification.
 
-use crate::exception::{self, Class, Exception, Exceptions};
-use crate::finding::Cause;
+mod proof;
+mod reading;
+mod summary;
+
+pub use proof::{BY_DRILL, BY_VERIFY, DrillFacts, PROOF_FORMAT, Proof, Rung, Sandbox, Verdict};
+pub use reading::{TableInShort, each_table};
+pub use summary::{Condensed, Dumped, Served, Summary, Text, Totals};
+
+use crate::exception::Exception;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// The format that this version writes, and the newest that it reads.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
-/// The word for `verify` in a proof.
-pub const BY_VERIFY: &str = "verify";
+/// The first format: all in one file, `manifest.json`. It is read for ever.
+pub const FIRST_FORMAT: u32 = 1;
 
-/// The word for a drill in a proof.
-pub const BY_DRILL: &str = "drill";
+/// The file of a backup that has what a listing does not need, since format 2.
+pub const CONTENTS: &str = "contents.json";
 
-/// What a backup holds. Written once, before the backup is published.
+/// The file of a backup that says where each unit lies.
+pub const UNITS: &str = "units.jsonl";
+
+/// What a backup holds, in whole. Written once, before the backup is published.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// The version of this format.
@@ -53,7 +63,8 @@ pub struct Manifest {
     pub witnessed: Vec<Witnessed>,
     /// The large objects.
     pub large_objects: LargeObjects,
-    /// Every other file of the backup but this one, with size and hash.
+    /// Every file of the backup but `manifest.json`, with size and hash. In `contents.json`, which is one of them, they are missing: `manifest.json` has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<File>,
     /// What the operator should know about this backup.
     #[serde(default)]
@@ -437,24 +448,25 @@ pub struct File {
 }
 
 impl Manifest {
-    /// Reads a manifest. The error says in one line what is wrong with it.
+    /// Reads a manifest of the first format, which is one text. The error says in one line what is wrong with it.
     pub fn parse(text: &[u8]) -> Result<Manifest, String> {
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
+        match reading::format_of(text)? {
+            FIRST_FORMAT => Manifest::first(text),
+            _ => Err(format!("it is not of format {FIRST_FORMAT}")),
         }
-        let version: Version = serde_json::from_slice(text).map_err(|error| format!("not a manifest: {}", located(&error)))?;
-        if version.format != FORMAT {
-            return Err(format!("format {} is not known to this version of kluis, which reads format {FORMAT}", version.format));
-        }
-        let manifest: Manifest = serde_json::from_slice(text).map_err(|error| format!("not a manifest of format {FORMAT}: {}", located(&error)))?;
-        manifest.consistent()?;
-        Ok(manifest)
     }
 
-    /// The manifest as it is written: pretty JSON and a line end.
+    /// The text of `manifest.json` in format 1, or of `contents.json` in format 2, where there are no files in it: pretty JSON and a line end.
     pub fn render(&self) -> Vec<u8> {
         render(self)
+    }
+
+    /// Writes the text of `contents.json`, which holds everything but the files. It may be large, so it is never in memory as a whole.
+    pub fn write_contents(&mut self, out: impl std::io::Write) -> std::io::Result<()> {
+        let files = std::mem::take(&mut self.files);
+        let written = serde_json::to_writer(out, self).map_err(std::io::Error::from);
+        self.files = files;
+        written
     }
 
     /// All rows together.
@@ -493,35 +505,10 @@ impl Manifest {
         // Sums are taken without looking, here and where a backup is listed.
         let sum = |sum: u64, number: u64| sum.checked_add(number);
         if self.tables.iter().map(|table| table.rows).try_fold(0, sum).is_none() || self.tables.iter().map(|table| table.bytes).try_fold(0, sum).is_none() {
-            return Err("the tables' rows are impossibly many".to_owned());
+            return Err(TOO_MANY_ROWS.to_owned());
         }
-        if self.files.iter().map(|file| file.bytes).try_fold(0, sum).is_none() {
-            return Err("the files are impossibly large".to_owned());
-        }
-        let mut end = 0;
-        for section in &self.script.sections {
-            if section.offset != end {
-                return Err(format!("section '{}' does not begin where the one before it ends", section.name));
-            }
-            end = section.offset.checked_add(section.bytes).ok_or_else(|| format!("section '{}' is impossibly long", section.name))?;
-        }
-        let mut names = BTreeSet::new();
-        for file in &self.files {
-            // A name from a file that anyone may have edited must not lead out of the folder.
-            if file.name.is_empty() || file.name.starts_with('.') || file.name.contains(['/', '\\', '\n', '\0']) {
-                return Err("a file has a name that cannot be a file's name in this folder".to_owned());
-            }
-            if file.sha256.len() != 64 || !file.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return Err(format!("the hash of '{}' is not a SHA-256", file.name));
-            }
-            if !names.insert(&file.name) {
-                return Err(format!("'{}' is among the files twice", file.name));
-            }
-        }
-        let script = self.file(&self.script.file).ok_or("the script is not among the files")?;
-        if script.bytes != end {
-            return Err("the script's sections do not add up to its size".to_owned());
-        }
+        consistent_files(&self.files)?;
+        consistent_script(&self.script, &self.files)?;
         let mut tables = BTreeSet::new();
         for table in &self.tables {
             if !tables.insert((&table.schema, &table.name)) {
@@ -539,154 +526,40 @@ impl Manifest {
     }
 }
 
-/// How far a backup has been proven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Rung {
-    /// Hashes are written.
-    Sealed,
-    /// Decoded back end to end; the counts match.
-    Read,
-    /// Restored into a throwaway server; every table's rows and digest are equal.
-    Restored,
-    /// The operator's own assertions pass too.
-    Asserted,
-}
+const TOO_MANY_ROWS: &str = "the tables' rows are impossibly many";
 
-/// What the latest proof says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Verdict {
-    /// What the rung says is so.
-    Good,
-    /// The backup is wrong.
-    Bad,
-    /// It could not be judged on this machine.
-    CannotJudge,
-}
-
-/// How far a backup has been proven, when and how. Replaced atomically.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Proof {
-    /// The version of this format.
-    pub format: u32,
-    /// The version of Kluis that wrote it.
-    pub kluis: String,
-    /// The highest rung reached.
-    pub rung: Rung,
-    /// What the latest attempt said.
-    pub verdict: Verdict,
-    /// When the latest attempt ended.
-    pub at: Timestamp,
-    /// When the rung was reached.
-    pub reached: Timestamp,
-    /// What made the latest attempt: `verify` or `drill`.
-    #[serde(default)]
-    pub by: String,
-    /// What was found, in words without a row value.
-    #[serde(default)]
-    pub findings: Vec<String>,
-    /// Why that matters, each cause once: what a program decides by. Proofs of earlier versions have none.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub causes: BTreeSet<Cause>,
-    /// What a restore of this backup does not bring back, since no dump holds it. A backup with exceptions counts as proven.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exceptions: Vec<Exception>,
-    /// How many more there are of each class than `exceptions` lists.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub exceptions_unlisted: BTreeMap<Class, u64>,
-    /// The drill's facts, once there was a drill.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub drill: Option<DrillFacts>,
-}
-
-/// What a drill did.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DrillFacts {
-    /// The throwaway server's version.
-    pub server: String,
-    /// Tables compared.
-    pub tables: u64,
-    /// Rows compared.
-    pub rows: u64,
-    /// Large objects compared.
-    pub large_objects: u64,
-    /// The operator's assertions that passed.
-    pub assertions: u64,
-    /// Whether the catalogue was compared with the backup's inventory. Backups of the first versions have none.
-    #[serde(default)]
-    pub inventory: bool,
-    /// What nothing could check: indexes with functions that are not built in, of another access method than btree or for want of amcheck; and generated
-    /// columns of tables that could not be queried at the source without running somebody's function.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unchecked: Vec<String>,
-    /// How long the restore itself took, in milliseconds.
-    pub restore_ms: u64,
-    /// How long the whole drill took, in milliseconds.
-    pub total_ms: u64,
-    /// How far the throwaway server was kept from the rest of the machine. Drills of earlier versions were not.
-    #[serde(default)]
-    pub sandbox: Sandbox,
-}
-
-/// How far the operating system confined the throwaway server of a drill.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Sandbox {
-    /// By all that there is: files, programs, connections, signals.
-    Full,
-    /// By what this kernel has.
-    Partial,
-    /// Not at all.
-    #[default]
-    None,
-}
-
-impl Proof {
-    /// Reads a proof. The error says in one line what is wrong with it.
-    pub fn parse(text: &[u8]) -> Result<Proof, String> {
-        let proof: Proof = serde_json::from_slice(text).map_err(|error| format!("not a proof: {}", located(&error)))?;
-        if proof.format != FORMAT {
-            return Err(format!("format {} is not known to this version of kluis, which reads format {FORMAT}", proof.format));
+/// Whether these can be the files of a backup.
+fn consistent_files(files: &[File]) -> Result<(), String> {
+    if files.iter().map(|file| file.bytes).try_fold(0, u64::checked_add).is_none() {
+        return Err("the files are impossibly large".to_owned());
+    }
+    for (place, file) in files.iter().enumerate() {
+        // A name from a file that anyone may have edited must not lead out of the folder.
+        if file.name.is_empty() || file.name.starts_with('.') || file.name.contains(['/', '\\', '\n', '\0']) {
+            return Err("a file has a name that cannot be a file's name in this folder".to_owned());
         }
-        Ok(proof)
-    }
-
-    /// The proof as it is written.
-    pub fn render(&self) -> Vec<u8> {
-        render(self)
-    }
-
-    /// How the backup stands, in one word: `bad`, `sealed`, `read`, `proven` or `asserted`.
-    pub fn word(&self) -> &'static str {
-        match (self.verdict, self.rung) {
-            (Verdict::Bad, _) => "bad",
-            (_, Rung::Sealed) => "sealed",
-            (_, Rung::Read) => "read",
-            (_, Rung::Restored) => "proven",
-            (_, Rung::Asserted) => "asserted",
+        if file.sha256.len() != 64 || !file.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(format!("the hash of '{}' is not a SHA-256", file.name));
+        }
+        // There are less than ten.
+        if files[..place].iter().any(|other| other.name == file.name) {
+            return Err(format!("'{}' is among the files twice", file.name));
         }
     }
+    Ok(())
+}
 
-    /// Whether the backup is proven, except for what no dump brings back.
-    pub fn has_exceptions(&self) -> bool {
-        self.proven() && !self.exceptions.is_empty()
+/// Whether the script's sections follow each other, and end where it ends.
+fn consistent_script(script: &Script, files: &[File]) -> Result<(), String> {
+    let mut end = 0;
+    for section in &script.sections {
+        if section.offset != end {
+            return Err(format!("section '{}' does not begin where the one before it ends", section.name));
+        }
+        end = section.offset.checked_add(section.bytes).ok_or_else(|| format!("section '{}' is impossibly long", section.name))?;
     }
-
-    /// The same with what it excepts: `proven, except 2`.
-    pub fn verdict(&self) -> String {
-        exception::verdict(self.word(), self.excepted().count())
-    }
-
-    /// What a restore does not bring back; nothing where the backup is not proven, for then nobody knows.
-    pub fn excepted(&self) -> Exceptions {
-        if self.proven() { Exceptions { listed: self.exceptions.clone(), unlisted: self.exceptions_unlisted.clone() } } else { Exceptions::default() }
-    }
-
-    /// Whether the backup was restored and found equal, and nothing since says otherwise.
-    pub fn proven(&self) -> bool {
-        self.verdict != Verdict::Bad && self.rung >= Rung::Restored
-    }
+    let file = files.iter().find(|file| file.name == script.file).ok_or("the script is not among the files")?;
+    if file.bytes == end { Ok(()) } else { Err("the script's sections do not add up to its size".to_owned()) }
 }
 
 fn render(value: &impl Serialize) -> Vec<u8> {

@@ -4,7 +4,7 @@
 
 use crate::exception::{Class, Exceptions};
 use crate::extensions::{self, Library};
-use crate::manifest::{BY_DRILL, Database, Extension, Manifest, Proof, Property, Verdict};
+use crate::manifest::{BY_DRILL, Database, Extension, Manifest, Proof, Property, Summary, Verdict};
 use crate::repository::names;
 use crate::units::{first, format_bytes, format_count, format_duration, percent_encoded};
 use jiff::Timestamp;
@@ -164,6 +164,35 @@ Or in one beside it, from PostgreSQL's image, where the server can be reached ov
         } else {
             format!(" ({} {})", database.locale_provider, database.locale.as_deref().unwrap_or(""))
         },
+    )
+}
+
+/// The text for a backup whose contents are not what they were, so that nobody knows what its database needs.
+pub fn without_contents(summary: &Summary, proof: &Proof) -> String {
+    let findings = first(&proof.findings, MOST_FINDINGS).join("; ");
+    let (name, script, contents) = (summary.database.name.escape_debug(), quote(&summary.script.file), names::CONTENTS);
+    format!(
+        "# Restoring backup {} of {}
+
+Database `{name}` of PostgreSQL {} as it was at {}: {}, {}, {} on disk.
+`{contents}` cannot be read, so `kluis restore` refuses it: {}. Use another backup if there is one.
+
+What may still bring back a part, with nothing but PostgreSQL's own programs, in this folder, into a new database:
+
+    sha256sum -c {}
+    gunzip -c {} | psql -X -d postgres
+    gunzip -c {script} | psql -X -d NEW_DATABASE
+",
+        summary.id,
+        summary.target,
+        summary.server.version,
+        to_the_second(summary.snapshot),
+        counted(summary.totals.tables, "table"),
+        counted(summary.totals.rows, "row"),
+        format_bytes(summary.bytes()),
+        findings.escape_debug(),
+        names::SUMS,
+        names::GLOBALS,
     )
 }
 

@@ -3,7 +3,7 @@
 //! Invariant: it changes nothing, here or there, and grants nothing: it prints the statements that somebody else may run.
 
 use crate::error::{Error, Kind, Result};
-use crate::manifest::Manifest;
+use crate::manifest::Summary;
 use crate::postgres::catalogue::{self, Facts, Hurdle, Obstacle};
 use crate::postgres::connection::Connection;
 use crate::postgres::server_error::printable;
@@ -56,7 +56,7 @@ pub fn check(
     places: &Places,
     lock_wait: Duration,
     repository: &Repository,
-    last: Option<&Manifest>,
+    last: Option<&Summary>,
     stop: &Stop,
 ) -> Result<Preflight> {
     repository.check_writable()?;

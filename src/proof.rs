@@ -7,7 +7,8 @@ use crate::error::{Error, Kind, Result};
 use crate::exception::Exceptions;
 use crate::finding::{Cause, causes, sentences};
 pub use crate::manifest::{BY_DRILL, BY_VERIFY};
-use crate::manifest::{FORMAT, Manifest, Proof, Rung, Verdict};
+use crate::manifest::{PROOF_FORMAT, Proof, Rung, Verdict};
+use crate::notes;
 use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
 use crate::repository::{TargetFolder, names, staging};
@@ -34,7 +35,7 @@ pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> 
         None => (Rung::Sealed, now, None, Default::default(), Vec::new(), BTreeMap::new()),
     };
     let mut proof = Proof {
-        format: FORMAT,
+        format: PROOF_FORMAT,
         kluis: env!("CARGO_PKG_VERSION").to_owned(),
         rung,
         verdict: Verdict::Good,
@@ -72,7 +73,7 @@ pub fn after_verify(old: Option<Proof>, findings: &[String], now: Timestamp) -> 
 /// The proof after a drill said this.
 pub fn after_drill(old: Option<Proof>, verdict: &drill::Verdict, now: Timestamp) -> Proof {
     let fresh = Proof {
-        format: FORMAT,
+        format: PROOF_FORMAT,
         kluis: env!("CARGO_PKG_VERSION").to_owned(),
         rung: Rung::Sealed,
         verdict: Verdict::Good,
@@ -119,13 +120,19 @@ pub fn record_drill(target: &TargetFolder, folder: &Path, verdict: &drill::Verdi
     let lock = Lock::take(target, patience, stop)?;
     let backup = Backup::read(folder.to_owned())?;
     let old = backup.proof.clone().map_err(|why| Error::new(Kind::Failed, format!("its proof cannot be read: {why}")))?;
-    record(target, backup.understood()?, &backup.id, &after_drill(old, verdict, Timestamp::now()), &lock)
+    backup.understood()?;
+    record(target, &backup, &after_drill(old, verdict, Timestamp::now()), &lock)
 }
 
 /// Records a proof with its backup: `proof.json` first, which alone counts; then the notes and the link `latest`, which follow from it.
-pub fn record(target: &TargetFolder, manifest: &Manifest, id: &str, proof: &Proof, lock: &Lock) -> Result<()> {
+pub fn record(target: &TargetFolder, backup: &Backup, proof: &Proof, lock: &Lock) -> Result<()> {
+    let id = &backup.id;
     staging::annotate(target, id, names::PROOF, &proof.render(), lock)?;
-    staging::annotate(target, id, names::RESTORE, crate::notes::restore_notes(manifest, Some(proof)).as_bytes(), lock)?;
+    let notes = match backup.whole() {
+        Ok(manifest) => notes::restore_notes(manifest, Some(proof)),
+        Err(_) => notes::without_contents(backup.understood()?, proof),
+    };
+    staging::annotate(target, id, names::RESTORE, notes.as_bytes(), lock)?;
     let listing = Listing::read(target)?;
     staging::point_latest(target, listing.latest().map(|backup| backup.id.as_str()), lock)
 }
@@ -141,7 +148,7 @@ mod tests {
 
     fn proof(rung: Rung, verdict: Verdict, by: &str) -> Proof {
         Proof {
-            format: FORMAT,
+            format: PROOF_FORMAT,
             kluis: "0".into(),
             rung,
             verdict,

@@ -10,7 +10,7 @@ use crate::dump::{self, dump};
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
 use crate::finding::sentences;
-use crate::manifest::{FORMAT, File, Manifest, Proof};
+use crate::manifest::{FORMAT, File, Manifest, Proof, Summary};
 use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
 use crate::preflight;
@@ -53,8 +53,8 @@ pub struct Context<'a> {
 /// A run that published a backup.
 #[derive(Debug)]
 pub struct Done {
-    /// The backup's manifest.
-    pub manifest: Manifest,
+    /// What it holds, in short.
+    pub manifest: Summary,
     /// The backup's proof, if it was proven or found bad.
     pub proof: Option<Proof>,
     /// What the policy did.
@@ -106,6 +106,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
 
     clock.step("preflight");
     let listing = Listing::read(folder)?;
+    listing.condense(folder, lock);
     let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());
     let preflight = preflight::check(&context.target.connection, context.places, settings.lock_wait, repository, last, stop)?;
 
@@ -145,13 +146,13 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         in_turn: Some(dumped.in_turn),
         calling: dumped.calling,
     };
-    seal(&staging, &manifest)?;
+    let mut warnings = manifest.warnings.clone();
+    let manifest = seal(&staging, manifest)?;
     // The last moment at which a signal or a deadline still means "nothing was published".
     stop.check()?;
 
     clock.step("publish");
     let path = staging.publish()?;
-    let mut warnings = manifest.warnings.clone();
     warnings.extend(preflight.warnings);
     if manifest.is_empty() && !settings.allow_empty {
         warnings.push(format!("{EMPTY}; BACKUP_ALLOW_EMPTY=yes says that this is right"));
@@ -184,7 +185,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
     let entry = Entry {
         backup: Some(id),
         rows: Some(manifest.rows()),
-        tables: Some(manifest.tables.len() as u64),
+        tables: Some(manifest.totals.tables),
         bytes: Some(manifest.bytes()),
         warnings,
         deleted,
@@ -230,7 +231,7 @@ fn prove(
             vec![format!("the backup could not be judged on this machine: {}", first(&sentences(reasons), FINDINGS).join("; "))]
         }
     };
-    let recorded = backup.understood().and_then(|manifest| proof::record(folder, manifest, &backup.id, &proof, lock));
+    let recorded = proof::record(folder, backup, &proof, lock);
     warnings.extend(recorded.err().map(|error| format!("the proof could not be recorded: {}", error.chain())));
     (Some(proof), warnings)
 }
@@ -241,12 +242,18 @@ fn plan_matters(plan: &Plan) -> bool {
     matches!(plan.suspended, Some(Suspension::RowsCollapsed { .. } | Suspension::ClockBehind { .. }))
 }
 
-/// Writes what vouches for the rest: the manifest, the notes, the hashes. The caller publishes.
-fn seal(staging: &Staging, manifest: &Manifest) -> Result<()> {
-    let own = staging.write(names::MANIFEST, &manifest.render())?;
-    staging.write(names::RESTORE, crate::notes::restore_notes(manifest, None).as_bytes())?;
-    let files: Vec<File> = manifest.files.iter().cloned().chain([own]).collect();
-    staging.seal(&files)
+/// Writes what vouches for the rest: the contents, the manifest with the hash of all files, the notes, the hashes. The caller publishes.
+fn seal(staging: &Staging, mut manifest: Manifest) -> Result<Summary> {
+    let mut contents = std::io::BufWriter::new(staging.file(names::CONTENTS)?);
+    let failed = |error| Error::io("write", &staging.path().join(names::CONTENTS), error);
+    manifest.write_contents(&mut contents).map_err(failed)?;
+    manifest.files.push(contents.into_inner().map_err(|error| failed(error.into_error()))?.finish()?);
+    let summary = Summary::of(&manifest);
+    let own = staging.write(names::MANIFEST, &summary.render())?;
+    staging.write(names::RESTORE, crate::notes::restore_notes(&manifest, None).as_bytes())?;
+    let files: Vec<File> = summary.files.iter().cloned().chain([own]).collect();
+    staging.seal(&files)?;
+    Ok(summary)
 }
 
 /// A name that no backup has: names have seconds, and two runs may begin in the same one.

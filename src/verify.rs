@@ -5,7 +5,7 @@
 use crate::dump::header_of;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
-use crate::manifest::{self, Manifest, Mover};
+use crate::manifest::{self, FIRST_FORMAT, Manifest, Mover};
 use crate::repository::files::{hash_file, open_file, read_small};
 use crate::repository::list::Backup;
 use crate::repository::names;
@@ -41,7 +41,7 @@ impl<'b> Verified<'b> {
 pub fn hashes<'b>(backup: &'b Backup, stop: &Stop, observer: &dyn Observer) -> Result<Result<Verified<'b>, Vec<String>>> {
     let manifest = backup.understood()?;
     let mut wrong = Vec::new();
-    observer.event(&Event::Total { bytes: manifest.bytes(), tables: manifest.tables.len() as u64 });
+    observer.event(&Event::Total { bytes: manifest.bytes(), tables: manifest.totals.tables });
     let mut check = |expected: &manifest::File| -> Result<()> {
         let path = backup.path.join(&expected.name);
         match std::fs::symlink_metadata(&path) {
@@ -82,7 +82,10 @@ pub fn hashes<'b>(backup: &'b Backup, stop: &Stop, observer: &dyn Observer) -> R
 
 /// Decodes everything and counts it against the manifest. Returns what is wrong.
 pub fn contents(backup: &Backup, jobs: usize, stop: &Stop, observer: &dyn Observer) -> Result<Vec<String>> {
-    let manifest = backup.understood()?;
+    let manifest = match backup.whole_or_why()? {
+        Ok(manifest) => manifest,
+        Err(why) => return Ok(vec![why]),
+    };
     let script = open_file(&backup.path.join(&manifest.script.file))?;
     let mut wrong = Vec::new();
     let units = match units(backup, manifest)? {
@@ -116,7 +119,11 @@ pub fn units(backup: &Backup, manifest: &Manifest) -> Result<Result<Vec<Unit>, S
         return Ok(Err(format!("'{}': it has no section '{}'", names::MANIFEST, sections::UNITS)));
     };
     let units = parse_index(&text, part.offset, part.offset + part.bytes, manifest.tables.len());
-    Ok(units.map_err(|why| format!("'{}': {why}", names::UNITS)))
+    let hashed = |units: Vec<Unit>| match units.iter().position(|unit| unit.sha256.is_none()) {
+        Some(place) if manifest.format > FIRST_FORMAT => Err(format!("line {} has no SHA-256", place + 1)),
+        _ => Ok(units),
+    };
+    Ok(units.and_then(hashed).map_err(|why| format!("'{}': {why}", names::UNITS)))
 }
 
 /// Decodes every unit and compares each table's rows, bytes and digest.
@@ -169,6 +176,16 @@ fn unit_digest(manifest: &Manifest, script: &File, unit: &Unit, reader: &mut Uni
         || reader.footer(script, unit).map_err(damaged)? != "\\.\n\n"
     {
         return Err(format!("a unit at byte {} of '{}' does not belong to table {}", unit.offset, manifest.script.file, table.label()));
+    }
+    if let Some(sum) = unit.sha256
+        && reader.sha256(script, unit).map_err(damaged)? != sum
+    {
+        return Err(format!(
+            "a unit of table {} at byte {} of '{}' does not have the SHA-256 that its index says",
+            table.label(),
+            unit.offset,
+            manifest.script.file
+        ));
     }
     let mut stream = RowStream::default();
     reader

@@ -35,12 +35,12 @@ struct Report {
 pub fn run(context: &Context, arguments: &args::Compare) -> Result<End> {
     let config = context.repository_config()?;
     let found = find::anywhere(&config, &arguments.id)?;
-    let manifest = found.backup.understood()?;
+    let manifest = found.backup.whole()?;
     let watch = Watch::new()?;
     let (comparison, with) = match &arguments.with {
         Some(other) => {
             let other = find::anywhere(&config, other)?;
-            (compare::manifests(manifest, other.backup.understood()?), other.backup.id.clone())
+            (compare::manifests(manifest, other.backup.whole()?), other.backup.id.clone())
         }
         None => {
             let full = config::load(&context.flags, &config::Process)?;

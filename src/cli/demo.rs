@@ -166,7 +166,7 @@ impl Demo<'_> {
         story.say("")?;
 
         let backup = self.back_up()?;
-        let manifest = backup.understood()?;
+        let manifest = backup.whole()?;
         let before = self.contents(DATABASE, manifest)?;
 
         self.check(&backup, manifest)?;
@@ -228,13 +228,12 @@ impl Demo<'_> {
         let row = |[id, proof, tables, rows, size]: [&str; 5]| {
             vec![Column::from(id), Column::from(proof), Column::from(tables).right(), Column::from(rows).right(), Column::from(size).right()]
         };
-        let count = |number: usize| format_count(number as u64);
         let listing = [
             row(["BACKUP", "PROOF", "TABLES", "ROWS", "SIZE"]),
             row([
                 &manifest.id,
                 done.proof.as_ref().map_or("sealed", |proof| proof.word()),
-                &count(manifest.tables.len()),
+                &format_count(manifest.totals.tables),
                 &format_count(manifest.rows()),
                 &format_bytes(manifest.bytes()),
             ]),

@@ -144,7 +144,7 @@ impl RunLog<'_> {
             "backup {} {}: {} tables, {} rows, {} on disk; {proof}; {kept} kept, {deleted}; {} in all",
             manifest.id,
             if level == Level::Info { "done" } else { "done with warnings" },
-            format_count(manifest.tables.len() as u64),
+            format_count(manifest.totals.tables),
             format_count(manifest.rows()),
             format_bytes(manifest.bytes()),
             format_duration(Duration::from_millis(took)),
@@ -153,7 +153,7 @@ impl RunLog<'_> {
         let facts = vec![
             ("outcome", json!(entry.outcome)),
             ("backup", manifest.id.as_str().into()),
-            ("tables", (manifest.tables.len() as u64).into()),
+            ("tables", manifest.totals.tables.into()),
             ("rows", manifest.rows().into()),
             ("bytes", manifest.bytes().into()),
             ("plain_bytes", manifest.script.plain_bytes.into()),

@@ -93,6 +93,9 @@ fn one(output: &Output, folder: &TargetFolder, settings: &Settings, dry_run: boo
         staging::sweep(folder, lock)?;
     }
     let listing = Listing::read(folder)?;
+    if let Some(lock) = &lock {
+        listing.condense(folder, lock);
+    }
     let plan = make_plan(&listing, folder, &settings.policy, &settings.drill, Timestamp::now())?;
     let size = |id: &str| listing.backups.iter().find(|backup| backup.id == id).map_or(0, |backup| candidate(backup).bytes);
     let bytes = plan.deleted().map(|decision| size(&decision.id)).sum();

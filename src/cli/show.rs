@@ -1,6 +1,6 @@
 //! `kluis show ID`: everything that is known of one backup, for people.
 //! It owns the page; it leaves the facts to the manifest, the proof and the retention plan.
-//! Invariant: it reads only small files, so it is quick on a backup of any size.
+//! Invariant: it reads no rows, so it is quick on a backup of any size.
 
 use super::find::{self, Found};
 use super::output::{BOLD, Output};
@@ -10,7 +10,7 @@ use super::{Context, End, args};
 use crate::config::RepositoryConfig;
 use crate::error::Result;
 use crate::exception::{self, Exceptions};
-use crate::manifest::{Manifest, Mover, Proof, Rung, Verdict};
+use crate::manifest::{Manifest, Mover, Proof, Rung, Summary, Verdict};
 use crate::prune::{candidate, make_plan};
 use crate::repository::files::read_small;
 use crate::repository::list::{Backup, Listing};
@@ -49,8 +49,10 @@ struct Report<'a> {
     pinned: Option<Pin>,
     /// What the policy does with it now, and by which rules; null for a folder that was copied elsewhere.
     retention: Option<Decision>,
-    /// `manifest.json` as it is; null where it is not understood, then `problem` says why.
-    manifest: Option<&'a Manifest>,
+    /// What it holds, in short, as `manifest.json` of format 2 has it; null where it is not understood, then `problem` says why.
+    manifest: Option<&'a Summary>,
+    /// All that it holds, as `contents.json` has it; null where that cannot be read, then `problem` says why.
+    contents: Option<&'a Manifest>,
     /// `proof.json` as it is; null where there is none.
     proof: Option<&'a Proof>,
     /// Why manifest or proof are not understood.
@@ -74,6 +76,7 @@ pub fn run(context: &Context, arguments: &args::Show) -> Result<End> {
     let found = find::anywhere(&config, &arguments.id)?;
     let decision = retention(&config, &found)?;
     let (backup, pin) = (&found.backup, pin_of(&found.backup));
+    let whole = backup.whole_or_why()?;
     if output.json {
         output.json(&Report {
             target: found.target.as_ref().map(|target| target.name.as_str()),
@@ -84,7 +87,8 @@ pub fn run(context: &Context, arguments: &args::Show) -> Result<End> {
             retention: decision,
             manifest: backup.manifest.as_ref().ok(),
             proof: backup.proof.as_ref().ok().and_then(Option::as_ref),
-            problem: backup.manifest.as_ref().err().or(backup.proof.as_ref().err()).cloned(),
+            contents: whole.as_ref().ok().copied(),
+            problem: whole.as_ref().err().or(backup.proof.as_ref().err()).cloned(),
             exceptions: backup.excepted(),
             restore: restore_command(&found),
         })?;
@@ -92,10 +96,13 @@ pub fn run(context: &Context, arguments: &args::Show) -> Result<End> {
     }
     let mut page = Page { output, config: &config, text: String::new() };
     page.head(&found, pin.as_ref());
-    if let Ok(manifest) = &backup.manifest {
-        page.contents(manifest);
-        page.files(manifest);
-        if arguments.tables {
+    if let Ok(summary) = &backup.manifest {
+        match &whole {
+            Ok(manifest) => page.contents(manifest),
+            Err(why) => page.section("what it holds cannot be told", std::slice::from_ref(why)),
+        }
+        page.files(summary);
+        if let (true, Ok(manifest)) = (arguments.tables, &whole) {
             page.tables(manifest);
         }
     }
@@ -257,7 +264,7 @@ impl Page<'_> {
         self.facts(facts.into_iter().map(|(name, value)| (name, Cell::from(value))).collect());
     }
 
-    fn files(&mut self, manifest: &Manifest) {
+    fn files(&mut self, manifest: &Summary) {
         self.section("files", &[]);
         let row = |file: &crate::manifest::File| {
             vec![Cell::from(&file.name), Cell::from(format_bytes(file.bytes)).right(), Cell::from(format!("sha256 {}…", &file.sha256[..12]))]

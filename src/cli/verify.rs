@@ -157,7 +157,8 @@ fn keep(found: &Found, verified: &mut Verified, stop: &Stop) {
         let backup = Backup::read(found.backup.path.clone())?;
         let old = backup.proof.clone().map_err(|why| Error::new(Kind::Failed, format!("its proof cannot be read: {why}")))?;
         let proof = after_verify(old, &verified.findings, Timestamp::now());
-        record(target, backup.understood()?, &backup.id, &proof, &lock)?;
+        backup.understood()?;
+        record(target, &backup, &proof, &lock)?;
         Ok(proof)
     };
     match recorded() {
@@ -189,7 +190,7 @@ fn text(context: &Context, found: &Found, verified: &Verified) -> String {
     let read = match &found.backup.manifest {
         Ok(manifest) if verified.findings.is_empty() => format!(
             ": {}, {}, {} read back in {}",
-            count(manifest.tables.len() as u64, "table"),
+            count(manifest.totals.tables, "table"),
             count(manifest.rows(), "row"),
             format_bytes(manifest.bytes()),
             format_duration(Duration::from_millis(verified.duration_ms))

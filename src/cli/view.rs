@@ -44,7 +44,7 @@ impl Brief {
             started: backup.at(),
             standing: candidate(backup).standing,
             pinned: backup.pinned,
-            tables: manifest.map(|manifest| manifest.tables.len() as u64),
+            tables: manifest.map(|manifest| manifest.totals.tables),
             rows: manifest.map(|manifest| manifest.rows()),
             bytes: manifest.map(|manifest| manifest.bytes()),
             remark: remark(backup),

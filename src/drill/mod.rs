@@ -66,7 +66,7 @@ pub enum Verdict {
 /// Drills. An error means that there is no verdict: the drill was stopped, or something failed that says nothing about the backup.
 pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Verdict> {
     let begun = Instant::now();
-    let manifest = match &request.backup.manifest {
+    let manifest = match request.backup.whole_or_why()? {
         Ok(manifest) => manifest,
         Err(why) => return Ok(Verdict::Bad(vec![Finding::new(Cause::Files, why)])),
     };

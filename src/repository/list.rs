@@ -3,16 +3,16 @@
 //! Invariant: an error while reading is an error, never a shorter list: a prune must not see fewer backups than there are.
 
 use super::files::read_small;
-use super::{TargetFolder, names};
+use super::lock::Lock;
+use super::reading::{self, missing, unreadable};
+use super::{TargetFolder, names, staging};
 use crate::error::{Error, Kind, Result};
 use crate::exception::Exceptions;
-use crate::manifest::{BY_DRILL, Manifest, Proof, Verdict};
+use crate::manifest::{BY_DRILL, Condensed, Manifest, Proof, Summary, TableInShort, Verdict};
 use crate::units::{cut, format_count};
 use jiff::Timestamp;
 use std::path::PathBuf;
-
-/// Manifests are a few hundred bytes a table; this is far above any real one.
-const MANIFEST_LIMIT: u64 = 512 << 20;
+use std::sync::OnceLock;
 
 /// One backup.
 #[derive(Debug, Clone)]
@@ -21,12 +21,16 @@ pub struct Backup {
     pub id: String,
     /// Its folder.
     pub path: PathBuf,
-    /// What it holds, or why that cannot be told.
-    pub manifest: Result<Manifest, String>,
+    /// What it holds, in short, or why that cannot be told.
+    pub manifest: Result<Summary, String>,
     /// How far it has been proven: nothing where there was no proof yet.
     pub proof: Result<Option<Proof>, String>,
     /// Whether retention must keep it.
     pub pinned: bool,
+    /// All that it holds, once somebody asked.
+    whole: OnceLock<Manifest>,
+    /// What a note of would spare the next who lists it.
+    condensed: Option<Box<Condensed>>,
 }
 
 impl Backup {
@@ -38,12 +42,41 @@ impl Backup {
         }
     }
 
-    /// The manifest, or the error that says why there is none.
-    pub fn understood(&self) -> Result<&Manifest> {
-        self.manifest.as_ref().map_err(|why| {
-            Error::new(Kind::Verification, format!("backup '{}' cannot be used: {why}", self.id))
-                .hinted("kluis verify says more; another backup may be whole: kluis list")
-        })
+    /// What it holds, in short, or the error that says why that cannot be told.
+    pub fn understood(&self) -> Result<&Summary> {
+        self.manifest.as_ref().map_err(|why| self.unusable(why))
+    }
+
+    /// All that it holds, which may be much: it is read when somebody asks, and kept as long as the backup is. The error is of the kind
+    /// [`Kind::Verification`] where the backup is damaged, and another one where the volume is.
+    pub fn whole(&self) -> Result<&Manifest> {
+        if let Some(manifest) = self.whole.get() {
+            return Ok(manifest);
+        }
+        let manifest = reading::whole(&self.path, self.understood()?)?.map_err(|why| self.unusable(&why))?;
+        Ok(self.whole.get_or_init(|| manifest))
+    }
+
+    /// The same, or in one line what is wrong with it; an error is one of the volume.
+    pub fn whole_or_why(&self) -> Result<Result<&Manifest, String>> {
+        if let (Ok(summary), None) = (&self.manifest, self.whole.get()) {
+            match reading::whole(&self.path, summary)? {
+                Ok(manifest) => drop(self.whole.set(manifest)),
+                Err(why) => return Ok(Err(why)),
+            }
+        }
+        Ok(self.whole.get().ok_or_else(|| self.manifest.as_ref().err().cloned().unwrap_or_default()))
+    }
+
+    /// Hands over each of its tables, in the manifest's order, and keeps none: for what compares two backups table by table. After an error, which is as that of
+    /// [`Backup::whole`], what was handed over is to be forgotten.
+    pub fn each_table(&self, found: &mut dyn FnMut(TableInShort)) -> Result<()> {
+        reading::tables(&self.path, self.understood()?, found)?.map_err(|why| self.unusable(&why))
+    }
+
+    fn unusable(&self, why: &str) -> Error {
+        Error::new(Kind::Verification, format!("backup '{}' cannot be used: {why}", self.id))
+            .hinted("kluis verify says more; another backup may be whole: kluis list")
     }
 
     /// Whether its latest proof says that it is wrong.
@@ -58,7 +91,7 @@ impl Backup {
 
     /// Whether the database that it holds was empty.
     pub fn is_empty(&self) -> bool {
-        self.manifest.as_ref().is_ok_and(Manifest::is_empty)
+        self.manifest.as_ref().is_ok_and(Summary::is_empty)
     }
 
     /// Whether a restore can be forced: its files are what they were, and a drill found that they do not hold what the database held.
@@ -83,11 +116,7 @@ impl Backup {
     /// Reads a backup's folder, wherever it lies.
     pub fn read(path: PathBuf) -> Result<Backup> {
         let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let manifest = match read_small(&path.join(names::MANIFEST), MANIFEST_LIMIT) {
-            Ok(bytes) => Manifest::parse(&bytes).map_err(|why| format!("'{}': {why}", names::MANIFEST)),
-            Err(error) if unreadable(&error) => return Err(error),
-            Err(error) => Err(error.chain()),
-        };
+        let reading::Short { summary: manifest, condensed } = reading::short(&path)?;
         let proof = match read_small(&path.join(names::PROOF), 1 << 24) {
             Ok(bytes) => Proof::parse(&bytes).map(Some).map_err(|why| format!("'{}': {why}", names::PROOF)),
             Err(error) if missing(&error) => Ok(None),
@@ -100,25 +129,8 @@ impl Backup {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
             Err(error) => return Err(Error::io("look at", &pin, error)),
         };
-        Ok(Backup { id, path, manifest, proof, pinned })
+        Ok(Backup { id, path, manifest, proof, pinned, whole: OnceLock::new(), condensed: condensed.map(Box::new) })
     }
-}
-
-fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
-    std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>()).map(std::io::Error::kind)
-}
-
-fn missing(error: &Error) -> bool {
-    io_kind(error) == Some(std::io::ErrorKind::NotFound)
-}
-
-/// Errors of the volume, as opposed to a backup that is damaged: these end the listing.
-fn unreadable(error: &Error) -> bool {
-    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
-    // A link (ELOOP under O_NOFOLLOW) or a folder where a file should be is damage to this one backup.
-    let damaged =
-        [rustix::io::Errno::NOENT, rustix::io::Errno::LOOP, rustix::io::Errno::NOTDIR, rustix::io::Errno::ISDIR].map(|errno| Some(errno.raw_os_error()));
-    cause.is_some_and(|cause| !damaged.contains(&cause.raw_os_error()))
 }
 
 /// What is in a target's folder.
@@ -163,6 +175,15 @@ impl Listing {
         listing.leftovers.sort();
         listing.foreign.sort();
         Ok(listing)
+    }
+
+    /// Notes beside large manifests of format 1 what they say in short: whoever lists them next need not read them. What cannot be noted is read again.
+    pub fn condense(&self, target: &TargetFolder, lock: &Lock) {
+        for backup in &self.backups {
+            if let Some(condensed) = &backup.condensed {
+                let _ = staging::annotate(target, &backup.id, names::CONDENSED, &condensed.render(), lock);
+            }
+        }
     }
 
     /// The newest backup that can be used and is not known to be bad.

@@ -10,6 +10,7 @@ pub mod logfile;
 pub mod names;
 pub mod notebook;
 pub mod progress;
+mod reading;
 pub mod staging;
 
 use crate::error::{Error, Kind, Result};

@@ -18,10 +18,14 @@ pub const HISTORY: &str = "history.jsonl";
 pub const PROGRESS: &str = ".progress.json";
 /// The manifest of a backup.
 pub const MANIFEST: &str = "manifest.json";
+/// What it holds, where the manifest does not say it: since format 2.
+pub const CONTENTS: &str = crate::manifest::CONTENTS;
+/// What a large manifest of format 1 says in short, noted later.
+pub const CONDENSED: &str = "summary.json";
 /// How far a backup has been proven.
 pub const PROOF: &str = "proof.json";
 /// Where each unit lies.
-pub const UNITS: &str = "units.jsonl";
+pub const UNITS: &str = crate::manifest::UNITS;
 /// Everything but the tables' rows, in pg_dump's custom format.
 pub const SCHEMA: &str = "schema.dump";
 /// What the catalogue held.

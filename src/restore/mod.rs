@@ -168,7 +168,7 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
 /// Restores a backup whose hashes were found right.
 pub fn verified(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Restored> {
     let backup = verified.backup();
-    let manifest = backup.understood()?;
+    let manifest = backup.whole()?;
     let units = verify::units(backup, manifest)?.map_err(|why| verify::failure(&backup.id, &[why]))?;
     let chosen = tables::choose(request, manifest, stop)?;
     let mut restored = Restored::default();
@@ -287,7 +287,7 @@ fn fill(
 
 /// Gives a database that [`restore`] made without them the settings of the backup's.
 pub fn settle(request: &Request<'_>, stop: &Stop, restored: &mut Restored) -> Result<()> {
-    place::settle(request, stop, &place::of_the_backup(request.backup.understood()?), restored)
+    place::settle(request, stop, &place::of_the_backup(request.backup.whole()?), restored)
 }
 
 /// What PostgreSQL's own restore could not bring back.
@@ -302,7 +302,7 @@ pub struct NotRestored {
 /// Brings the archive back as PostgreSQL's own tools do, into a database made for it: everything but the rows that Kluis moves, in pg_restore's
 /// own order, going on after errors.
 pub fn stock(request: &Request<'_>, verified: &Verified<'_>, stop: &Stop, observer: &dyn Observer) -> Result<Vec<NotRestored>> {
-    let manifest = verified.backup().understood()?;
+    let manifest = verified.backup().whole()?;
     let mut restored = Restored::default();
     let mut target = place::check(request, manifest, stop, &mut restored.warnings)?;
     let mut job = Job::begin(request, manifest, &target, stop, observer)?;

@@ -3,9 +3,10 @@
 //! Invariant: memory is bounded by a unit, also where one row is larger than a unit.
 
 use super::gzip::{expand, stream};
-use super::unit::Unit;
+use super::unit::{Sha256Sum, Unit};
 use crate::manifest::Section;
 use crate::raw;
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
@@ -73,6 +74,18 @@ impl UnitReader {
     /// The plain text of the unit's footer.
     pub fn footer(&mut self, source: &(impl ReadAt + ?Sized), unit: &Unit) -> io::Result<String> {
         self.small(source, unit.body_offset() + unit.body, u64::from(unit.footer))
+    }
+
+    /// The SHA-256 of the unit's bytes in the script.
+    pub fn sha256(&mut self, source: &(impl ReadAt + ?Sized), unit: &Unit) -> io::Result<Sha256Sum> {
+        let (mut range, mut hash) = (Range { source, offset: unit.offset, left: unit.length() }, Sha256::new());
+        self.packed.resize(256 << 10, 0);
+        loop {
+            match range.read(&mut self.packed)? {
+                0 => return Ok(Sha256Sum(hash.finalize().into())),
+                length => hash.update(&self.packed[..length]),
+            }
+        }
     }
 
     fn small(&mut self, source: &(impl ReadAt + ?Sized), offset: u64, left: u64) -> io::Result<String> {

@@ -2,7 +2,7 @@
 //! It owns the index's format and its checks; it leaves table names to the manifest (a unit names its table by number).
 //! Invariant: the units of an index follow each other without gaps, so an index that lost a line is found out.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Where one unit lies in the script, and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +24,35 @@ pub struct Unit {
     pub rows: u64,
     /// The plain length of the rows, in bytes.
     pub bytes: u64,
+    /// The SHA-256 of the unit's bytes in the script, so that a part of a script can be checked by itself. Indexes of format 1 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256Sum>,
+}
+
+/// A SHA-256; in JSON 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sha256Sum(pub [u8; 32]);
+
+impl Serialize for Sha256Sum {
+    fn serialize<S: Serializer>(&self, text: S) -> Result<S::Ok, S::Error> {
+        text.serialize_str(&self.0.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    }
+}
+
+impl<'de> Deserialize<'de> for Sha256Sum {
+    fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Sha256Sum, D::Error> {
+        let (digits, mut bytes) = (<std::borrow::Cow<'de, str>>::deserialize(text)?, [0; 32]);
+        let wrong = || de::Error::custom("not a SHA-256");
+        let digits = digits.as_bytes();
+        if digits.len() != 64 {
+            return Err(wrong());
+        }
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            let [high, low] = [pair[0], pair[1]].map(|digit| char::from(digit).to_digit(16));
+            *byte = (high.ok_or_else(wrong)? * 16 + low.ok_or_else(wrong)?) as u8;
+        }
+        Ok(Sha256Sum(bytes))
+    }
 }
 
 impl Unit {
@@ -82,7 +111,7 @@ pub fn parse_index(text: &str, start: u64, end: u64, tables: usize) -> Result<Ve
 mod tests {
     use super::*;
 
-    const UNIT: Unit = Unit { table: 0, offset: 100, header: 10, body: 20, footer: 5, members: 1, rows: 2, bytes: 30 };
+    const UNIT: Unit = Unit { table: 0, offset: 100, header: 10, body: 20, footer: 5, members: 1, rows: 2, bytes: 30, sha256: None };
 
     #[track_caller]
     fn check(text: &str, end: u64, expected: Result<usize, &str>) {
@@ -113,5 +142,11 @@ mod tests {
         let large = Unit { bytes: u64::MAX, ..UNIT };
         check(&format!("{}{}", large.line(), Unit { offset: 135, ..large }.line()), 170, Err("line 2: impossible"));
         check(&first.replace("rows", "row"), 135, Err("not a unit"));
+        let hashed = Unit { sha256: Some(Sha256Sum([0xa5; 32])), ..UNIT };
+        assert!(hashed.line().ends_with(&format!(",\"sha256\":\"{}\"}}\n", "a5".repeat(32))), "{}", hashed.line());
+        assert_eq!(parse_index(&hashed.line(), 100, 135, 1), Ok(vec![hashed]));
+        for (old, new) in [("a5a5", "a5"), ("a5a5", "a5+5"), ("a5a5", "é5a")] {
+            check(&hashed.line().replacen(old, new, 1), 135, Err("not a unit"));
+        }
     }
 }

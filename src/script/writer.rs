@@ -1,11 +1,12 @@
 //! Writing a script: sections one after the other, units appended whole by any number of workers.
-//! It owns the order of bytes and the bookkeeping of offsets; it leaves hashing and durability to the `Write` it is given.
+//! It owns the order of bytes, the bookkeeping of offsets and the units' hashes; it leaves hashing the whole and durability to the `Write` it is given.
 //! Invariant: call `finish`; a writer that is dropped has written a script without its closing marker.
 
 use super::gzip::Squeezer;
-use super::unit::Unit;
+use super::unit::{Sha256Sum, Unit};
 use super::{CLOSING_MARKER, UNIT_BYTES, section};
 use crate::manifest::Section;
+use sha2::{Digest, Sha256};
 use std::io::{self, Read, Write};
 
 /// Writes the script to `W` and its unit index to `I`.
@@ -16,6 +17,7 @@ pub struct ScriptWriter<W, I> {
     plain: u64,
     sections: Vec<Section>,
     open: Option<Unit>,
+    hash: Sha256,
 }
 
 /// What a finished script consists of.
@@ -33,7 +35,7 @@ pub struct Finished<W, I> {
 impl<W: Write, I: Write> ScriptWriter<W, I> {
     /// An empty script.
     pub fn new(out: W, index: I) -> Self {
-        ScriptWriter { out, index, offset: 0, plain: 0, sections: Vec::new(), open: None }
+        ScriptWriter { out, index, offset: 0, plain: 0, sections: Vec::new(), open: None, hash: Sha256::new() }
     }
 
     /// Begins a section: everything from here on belongs to it.
@@ -50,6 +52,9 @@ impl<W: Write, I: Write> ScriptWriter<W, I> {
     /// Appends whole members that hold `plain` bytes.
     pub fn members(&mut self, members: &[u8], plain: u64) -> io::Result<()> {
         self.out.write_all(members)?;
+        if self.open.is_some() {
+            self.hash.update(members);
+        }
         self.offset += members.len() as u64;
         self.plain += plain;
         Ok(())
@@ -83,10 +88,8 @@ impl<W: Write, I: Write> ScriptWriter<W, I> {
 
     /// Begins a unit with its header's member.
     pub fn begin_unit(&mut self, table: u32, header: &[u8], plain: u64) -> io::Result<()> {
-        let offset = self.offset;
-        self.members(header, plain)?;
-        self.open = Some(Unit { table, offset, header: header.len() as u32, body: 0, footer: 0, members: 0, rows: 0, bytes: 0 });
-        Ok(())
+        self.open = Some(Unit { table, offset: self.offset, header: header.len() as u32, body: 0, footer: 0, members: 0, rows: 0, bytes: 0, sha256: None });
+        self.members(header, plain)
     }
 
     /// Appends one member of rows to the open unit.
@@ -116,6 +119,7 @@ impl<W: Write, I: Write> ScriptWriter<W, I> {
         let mut unit = self.open.take().expect("a unit was begun");
         unit.footer = footer.len() as u32;
         unit.rows = rows;
+        unit.sha256 = Some(Sha256Sum(self.hash.finalize_reset().into()));
         self.index.write_all(unit.line().as_bytes())
     }
 

@@ -99,8 +99,9 @@ fn a_standby_that_is_promoted_in_the_middle_of_a_backup() {
     assert!(manifest(&repo.newest()).server.standby, "the snapshot was a standby's");
     assert_eq!(manifest(&repo.newest()).origin.unwrap().timeline, Some(1));
     // Right after its promotion it has a timeline of its own, of which its control file knows nothing yet.
-    kluis(&["backup"]).of(&there).keeping(&repo).run().done();
-    assert_eq!(manifest(&repo.newest()).origin.unwrap().timeline, Some(2));
+    let later = Repo::new();
+    kluis(&["backup"]).of(&there).keeping(&later).run().done();
+    assert_eq!(manifest(&later.newest()).origin.unwrap().timeline, Some(2));
     let restored = primary.database("restored");
     kluis(&["restore", "latest", "--to", &restored.url()]).keeping(&repo).into(&primary).run().done();
     assert_same(("before", &logged), ("after", &Script::parse(&restored.pg_dump(LOGGED))));

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::collections::HashSet;
 
 fn unit(table: u32, number: u64, bytes: u64) -> Unit {
-    Unit { table, offset: number, header: 1, body: 1, footer: 1, members: 1, rows: 1, bytes }
+    Unit { table, offset: number, header: 1, body: 1, footer: 1, members: 1, rows: 1, bytes, sha256: None }
 }
 
 fn build(table: usize, alone: bool, entry: u32) -> Build {
