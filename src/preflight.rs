@@ -51,14 +51,7 @@ pub fn database(connection: &Connection, places: &Places, lock_wait: Duration, s
 }
 
 /// The whole of it.
-pub fn check(
-    connection: &Connection,
-    places: &Places,
-    lock_wait: Duration,
-    repository: &Repository,
-    last: Option<&Summary>,
-    stop: &Stop,
-) -> Result<Preflight> {
+pub fn check(connection: &Connection, places: &Places, lock_wait: Duration, repository: &Repository, last: Option<&Summary>, stop: &Stop) -> Result<Preflight> {
     repository.check_writable()?;
     let (facts, tools, tables, table_bytes) = database(connection, places, lock_wait, stop)?;
     let (free, expected) = (repository.free_bytes()?, last.map(|last| last.bytes() + last.bytes() / 10 + (1 << 20)));

@@ -177,16 +177,6 @@ fn unit_digest(manifest: &Manifest, script: &File, unit: &Unit, reader: &mut Uni
     {
         return Err(format!("a unit at byte {} of '{}' does not belong to table {}", unit.offset, manifest.script.file, table.label()));
     }
-    if let Some(sum) = unit.sha256
-        && reader.sha256(script, unit).map_err(damaged)? != sum
-    {
-        return Err(format!(
-            "a unit of table {} at byte {} of '{}' does not have the SHA-256 that its index says",
-            table.label(),
-            unit.offset,
-            manifest.script.file
-        ));
-    }
     let mut stream = RowStream::default();
     reader
         .rows(script, unit, |piece| {
@@ -197,6 +187,16 @@ fn unit_digest(manifest: &Manifest, script: &File, unit: &Unit, reader: &mut Uni
     if stream.is_open() || stream.digest.rows != unit.rows || stream.digest.bytes != unit.bytes {
         return Err(format!(
             "a unit of table {} at byte {} of '{}' does not hold the rows that its index says",
+            table.label(),
+            unit.offset,
+            manifest.script.file
+        ));
+    }
+    if let Some(sum) = unit.sha256
+        && reader.sha256(script, unit).map_err(damaged)? != sum
+    {
+        return Err(format!(
+            "a unit of table {} at byte {} of '{}' does not have the SHA-256 that its index says",
             table.label(),
             unit.offset,
             manifest.script.file

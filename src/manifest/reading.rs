@@ -59,7 +59,7 @@ impl Manifest {
     pub(crate) fn contents(text: impl Read, summary: &Summary) -> Result<Manifest, String> {
         let mut manifest: Manifest = read(text, FORMAT)?;
         if manifest.format != FORMAT {
-            return Err(unknown(manifest.format));
+            return Err(format!("it is of format {}, and the manifest of format {FORMAT}", manifest.format));
         }
         manifest.files.clone_from(&summary.files);
         manifest.consistent()?;

@@ -181,7 +181,8 @@ impl Summary {
     /// Whether this is the summary of that backup. What later versions may come to count otherwise is left out.
     pub(super) fn fits(&self, manifest: &Manifest) -> bool {
         let own = Summary::of(manifest);
-        let told = |summary: &Summary| (summary.id.clone(), summary.target.clone(), summary.started, summary.snapshot, summary.database.clone(), summary.totals);
+        let told =
+            |summary: &Summary| (summary.id.clone(), summary.target.clone(), summary.started, summary.snapshot, summary.database.clone(), summary.totals);
         told(self) == told(&own) && self.script == own.script && self.origin == own.origin
     }
 

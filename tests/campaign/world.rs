@@ -5,11 +5,11 @@
 use crate::support::CANARY;
 use crate::support::cluster::{Cluster, Database};
 use crate::support::kluis::{Kluis, kluis};
+use crate::support::papers;
 use crate::support::repo::{Fingerprint, Repo};
 use kluis::events::Silent;
-use kluis::repository::files::hash_file;
 use kluis::repository::list::Listing;
-use kluis::repository::{TargetFolder, names, staging};
+use kluis::repository::{TargetFolder, names};
 use kluis::stop::Stop;
 use kluis::verify;
 use std::path::Path;
@@ -89,7 +89,7 @@ pub fn wrong(repo: &Repo) -> Vec<String> {
         if let Err(why) = &backup.proof {
             say(why.clone());
         }
-        let own = [names::MANIFEST, names::SUMS, names::RESTORE, names::PROOF, names::PINNED];
+        let own = [names::MANIFEST, names::SUMS, names::RESTORE, names::PROOF, names::PINNED, names::CONDENSED];
         for entry in std::fs::read_dir(&backup.path).expect("a backup's folder can be read").flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             // What a replacement that died leaves is harmless, and the next replacement removes it.
@@ -121,12 +121,8 @@ pub fn double(from: &Path, id: &str) {
     for entry in std::fs::read_dir(from).unwrap().flatten().filter(|entry| entry.file_name() != names::PROOF) {
         std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
     }
-    let mut manifest = crate::support::repo::manifest(&to);
-    manifest.started = names::parse_backup_id(id).expect("a backup's name");
-    manifest.id = id.to_owned();
-    std::fs::write(to.join(names::MANIFEST), manifest.render()).unwrap();
-    let (bytes, sha256) = hash_file(&to.join(names::MANIFEST), |_| Ok(())).unwrap();
-    let mut files = manifest.files.clone();
-    files.push(kluis::manifest::File { name: names::MANIFEST.to_owned(), bytes, sha256 });
-    std::fs::write(to.join(names::SUMS), staging::sums(&files)).unwrap();
+    let mut all = papers::joined(&to);
+    (all["started"], all["id"]) = (names::parse_backup_id(id).expect("a backup's name").to_string().into(), id.into());
+    papers::write_joined(&to, &all);
+    papers::write_sums(&to);
 }

@@ -62,7 +62,7 @@ fn a_database_in_no_encoding_comes_back_byte_for_byte() {
             b"ALTER TABLE \"sch\xe9ma\".\"t\xe9\" OWNER TO \"propri\xe9taire\"; GRANT USAGE ON SCHEMA \"sch\xe9ma\" TO \"propri\xe9taire\"; GRANT SELECT ON pure TO \"lect\xe9ur\"; ALTER LARGE OBJECT 4711 OWNER TO \"propri\xe9taire\"",
         );
         let repo = comes_back(&database, "ENCODING 'SQL_ASCII' LOCALE 'C'");
-        let text = std::fs::read_to_string(repo.newest().join("manifest.json")).unwrap();
+        let text = std::fs::read_to_string(repo.newest().join("contents.json")).unwrap();
         assert!(text.contains("\"sch\u{10fee9}ma\"") && text.contains("caf\u{e9}") && text.contains("propri\u{10fee9}taire"), "{text}");
         let shown = kluis(&["show", "latest", "--tables"]).of(&database).keeping(&repo).run().done();
         assert!(shown.stdout.contains("sch\\xE9ma.t\\xE9"), "{}", shown.stdout);

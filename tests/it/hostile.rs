@@ -105,6 +105,7 @@ fn what_is_planted_in_the_place_of_our_files_leads_nowhere() {
     let in_target = ["history.jsonl", "latest", ".latest.new"];
     let in_backup = [
         "manifest.json",
+        "contents.json",
         "SHA256SUMS",
         "units.jsonl",
         "proof.json",

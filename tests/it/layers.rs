@@ -49,6 +49,7 @@ const PURE: &[&str] = &[
     "src/globals/words.rs",
     "src/log.rs",
     "src/manifest.rs",
+    "src/manifest/",
     "src/metrics.rs",
     "src/notes.rs",
     "src/raw.rs",

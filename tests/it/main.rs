@@ -16,6 +16,7 @@ mod every_setting;
 mod except;
 mod extensions;
 mod fidelity;
+mod formats;
 mod hostile;
 mod http;
 mod input;

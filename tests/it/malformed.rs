@@ -9,11 +9,12 @@ use crate::support::CANARY;
 use crate::support::cluster::{Cluster, Database};
 use crate::support::kluis::{Ended, kluis};
 use crate::support::new_folder;
+use crate::support::papers::to_first_format;
 use crate::support::repo::{Repo, manifest};
 use damage::{Base, apply, reseal};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use vectors::{Expect, VECTORS, Vector};
+use vectors::{Expect, SECOND, VECTORS, Vector};
 
 /// A backup with a table of several units, a small one with a row that nobody may see, an empty one, and a large object.
 fn base(cluster: &Cluster) -> Base {
@@ -119,14 +120,22 @@ fn every_vector_is_found_and_named() {
     let Some(cluster) = Cluster::of(16) else { return };
     let base = base(&cluster);
     let wanted = std::env::var("KLUIS_VECTOR").unwrap_or_default();
-    let vectors: Vec<&Vector> = VECTORS.iter().filter(|vector| vector.name.contains(&wanted)).collect();
+    let older = {
+        let folder = new_folder("first").join(&base.id);
+        base.copy_to(&folder);
+        to_first_format(&folder);
+        Base::read(&folder, base.content.clone())
+    };
+    let of_first = |vector: &Vector| vector.damage.iter().any(|damage| ["manifest.json", "SHA256SUMS"].contains(&damage.file()));
+    let all = VECTORS.iter().map(|vector| (vector, if of_first(vector) { &older } else { &base })).chain(SECOND.iter().map(|vector| (vector, &base)));
+    let vectors: Vec<(&Vector, &Base)> = all.filter(|(vector, _)| vector.name.contains(&wanted)).collect();
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
                 let mut nothing = cluster.database("nothing");
-                while let Some(vector) = vectors.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = attempt(&base, vector, &cluster, &mut nothing);
+                while let Some((vector, base)) = vectors.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = attempt(base, vector, &cluster, &mut nothing);
                     wrong.lock().expect("no thread panics with this lock").extend(found);
                 }
             });
@@ -140,11 +149,11 @@ fn every_vector_is_found_and_named() {
 /// The vectors have names of their own, and there is one for each file of a backup.
 #[test]
 fn the_vectors_are_in_order() {
-    let mut names: Vec<&str> = VECTORS.iter().map(|vector| vector.name).collect();
+    let mut names: Vec<&str> = VECTORS.iter().chain(SECOND).map(|vector| vector.name).collect();
     names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "a name is there twice: {names:?}");
-    for file in ["SCRIPT", "schema.dump", "globals.sql.gz", "units.jsonl", "manifest.json", "SHA256SUMS", "proof.json", "RESTORE.md"] {
-        assert!(VECTORS.iter().any(|vector| vector.damage.iter().any(|damage| damage.file() == file)), "nothing is done to {file}");
+    for file in ["SCRIPT", "schema.dump", "globals.sql.gz", "units.jsonl", "manifest.json", "contents.json", "SHA256SUMS", "proof.json", "RESTORE.md"] {
+        assert!(VECTORS.iter().chain(SECOND).any(|vector| vector.damage.iter().any(|damage| damage.file() == file)), "nothing is done to {file}");
     }
 }
 

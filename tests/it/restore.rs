@@ -293,7 +293,7 @@ fn a_damaged_backup_is_found_out_before_anything_is_written() {
     let (backup, place) = (repo.newest(), cluster.database("untouched"));
     let id = backup.file_name().unwrap().to_str().unwrap();
     let names: Vec<String> = manifest(&backup).files.into_iter().map(|file| file.name).chain(["manifest.json".to_owned(), "SHA256SUMS".to_owned()]).collect();
-    assert_eq!(names.len(), 7, "{names:?}");
+    assert_eq!(names.len(), 8, "{names:?}");
     for name in &names {
         let path = backup.join(name);
         let whole = std::fs::read(&path).unwrap();

@@ -5,6 +5,7 @@
 use super::kluis;
 use crate::knob::Random;
 use crate::support::cluster::Database;
+use crate::support::papers;
 use crate::support::repo::Repo;
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -103,7 +104,7 @@ fn bytes(path: &Path, random: &mut Random) -> Option<String> {
 fn edit_script(folder: &Path, script: &str, random: &mut Random) -> Option<String> {
     let path = folder.join(script);
     let bytes = std::fs::read(&path).ok()?;
-    let mut manifest: Value = serde_json::from_slice(&std::fs::read(folder.join("manifest.json")).ok()?).ok()?;
+    let mut manifest = papers::joined(folder);
     let section = if random.percent(50) { "pre-data" } else { "post-data" };
     let sections = manifest["script"]["sections"].as_array()?.clone();
     let part = sections.iter().find(|part| part["name"] == section)?;
@@ -147,7 +148,7 @@ fn edit_script(folder: &Path, script: &str, random: &mut Random) -> Option<Strin
         }
     }
     shift(&mut manifest["script"]["plain_bytes"], plain);
-    std::fs::write(folder.join("manifest.json"), serde_json::to_string_pretty(&manifest).ok()?).ok()?;
+    papers::write_joined(folder, &manifest);
     if section == "pre-data" {
         let index: Vec<String> = std::fs::read_to_string(folder.join("units.jsonl"))
             .ok()?

@@ -9,6 +9,7 @@ use kluis::repository::{files, names, staging};
 use kluis::script::digest::Digest;
 use kluis::script::gzip::{Compression, Squeezer};
 use kluis::script::section;
+use kluis::script::unit::Unit;
 use kluis::script::writer::{Finished, ScriptWriter};
 use std::fs;
 use std::io::Result;
@@ -31,7 +32,10 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
     }
     let (finished, tables) = script(&tables);
     fs::write(path.join("shop.sql.gz"), finished.out)?;
-    fs::write(path.join(names::UNITS), finished.index)?;
+    // As format 1 has it.
+    let plain = |line: &str| serde_json::from_str(line).map(|unit| Unit { sha256: None, ..unit }.line());
+    let index = String::from_utf8_lossy(&finished.index).lines().map(plain).collect::<std::result::Result<String, _>>()?;
+    fs::write(path.join(names::UNITS), index)?;
     fs::write(path.join(names::SCHEMA), "PGDMP, or so\n")?;
     fs::write(path.join(names::GLOBALS), member("CREATE ROLE shop;\n"))?;
     let file = |name: &str| File { name: name.to_owned(), bytes: 0, sha256: "0".repeat(64) };

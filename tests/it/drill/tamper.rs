@@ -1,12 +1,14 @@
 //! Backups that are wrong and sealed all the same: every hash fits, so that only a restore can tell.
 
 use crate::malformed::damage::{Base, Seal, reseal};
-use kluis::manifest::Manifest;
+use crate::support::papers::{joined, write_joined};
+use crate::support::repo::manifest;
 use kluis::repository::names;
 use kluis::script::reader::UnitReader;
 use kluis::script::section;
-use kluis::script::unit::Unit;
+use kluis::script::unit::{Sha256Sum, Unit};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -63,6 +65,7 @@ pub fn rewrite_units(base: &Base, folder: &Path, edit: impl FnOnce(&mut Vec<Piec
             members: 1,
             rows: piece.rows.len() as u64,
             bytes: rows.len() as u64,
+            sha256: base.units[0].sha256.map(|_| Sha256Sum(Sha256::digest([header.as_slice(), &body, &footer].concat()).into())),
         };
         index.push_str(&unit.line());
         [header, body, footer].iter().for_each(|bytes| new.extend_from_slice(bytes));
@@ -94,13 +97,13 @@ pub fn rewrite_units(base: &Base, folder: &Path, edit: impl FnOnce(&mut Vec<Piec
     reseal(base, folder, Seal::Whole);
 }
 
-/// Changes the manifest as JSON.
+/// Changes what a backup says of itself, as JSON.
 pub fn edit_manifest(folder: &Path, edit: impl FnOnce(&mut Value)) {
-    let path = folder.join(names::MANIFEST);
-    let mut value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let mut value = joined(folder);
     edit(&mut value);
-    std::fs::write(&path, serde_json::to_string_pretty(&value).unwrap()).unwrap();
-    assert!(Manifest::parse(&std::fs::read(&path).unwrap()).is_ok(), "the edited manifest is none");
+    write_joined(folder, &value);
+    // What a backup holds can be read, and is what was written.
+    let _ = manifest(folder);
 }
 
 /// Changes the text of the globals.

@@ -5,7 +5,7 @@
 
 use kluis::config::source::Stat;
 use kluis::config::{Flags, Source};
-use kluis::manifest::{Manifest, Proof, Section};
+use kluis::manifest::{Manifest, Proof, Section, Summary};
 use kluis::postgres::connection::Connection;
 use kluis::postgres::contents;
 use kluis::postgres::passfile::passfile_lookup;
@@ -67,6 +67,7 @@ pub fn script(data: &[u8]) {
         members: u32::from(shape[2] % 4),
         rows: 1,
         bytes: u64::from(shape[3]) * 257,
+        sha256: None,
     };
     let (source, mut reader) = (Bytes(bytes), UnitReader::default());
     for text in [reader.header(&source, &unit), reader.footer(&source, &unit)].into_iter().flatten() {
@@ -129,11 +130,19 @@ pub fn statements(data: &[u8]) {
 pub fn manifest(data: &[u8]) {
     if let Ok(manifest) = Manifest::parse(data) {
         assert_eq!(Manifest::parse(&manifest.render()).expect("what was read can be read again"), manifest);
+        // In short it is what it is in whole.
+        assert_eq!(Summary::parse(data), Ok(Summary::of(&manifest)));
         assert!(manifest.files.iter().all(|file| !file.name.contains('/') && !file.name.starts_with('.')), "{:?}", manifest.files);
         let _ = (manifest.rows(), manifest.bytes());
         let proof = Proof::parse(data).ok();
         kluis::notes::restore_notes(&manifest, proof.as_ref());
     }
+    if let Ok(summary) = Summary::parse(data) {
+        assert!(summary.files.iter().all(|file| !file.name.contains('/') && !file.name.starts_with('.')), "{:?}", summary.files);
+        assert!(summary.format == 1 || Summary::parse(&summary.render()) == Ok(summary));
+    }
+    let mut rows = 0_u64;
+    let _ = kluis::manifest::each_table(data, &mut |table| rows = rows.wrapping_add(table.rows));
     if let Ok(proof) = Proof::parse(data) {
         assert_eq!(Proof::parse(&proof.render()).expect("what was read can be read again"), proof);
         let _ = (proof.word(), proof.proven());

@@ -220,7 +220,14 @@ pub fn reseal(base: &Base, folder: &Path, seal: Seal) {
         return;
     }
     let path = folder.join(names::MANIFEST);
-    let mut value: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).expect("a manifest that is sealed is JSON");
+    let json = |path: &Path| serde_json::from_slice::<Value>(&std::fs::read(path).unwrap());
+    let script = || std::fs::metadata(folder.join(&base.manifest.script.file)).map_or(0, |metadata| metadata.len());
+    // Since format 2 the sections stand in a file of their own, which may be damaged itself.
+    if let (Seal::Whole, true, Ok(mut contents)) = (seal, folder.join(names::CONTENTS).exists(), json(&folder.join(names::CONTENTS))) {
+        fit_sections(&mut contents, script());
+        std::fs::write(folder.join(names::CONTENTS), serde_json::to_string_pretty(&contents).expect("JSON can be written")).unwrap();
+    }
+    let mut value = json(&path).expect("a manifest that is sealed is JSON");
     let mut sealed = Vec::new();
     for entry in value["files"].as_array_mut().expect("a manifest that is sealed has files") {
         let mut file: File = serde_json::from_value(entry.clone()).expect("a file has name, size and hash");
@@ -231,7 +238,7 @@ pub fn reseal(base: &Base, folder: &Path, seal: Seal) {
         sealed.push(file);
     }
     if seal == Seal::Whole {
-        fit_sections(&mut value, sealed.iter().find(|file| file.name == base.manifest.script.file).map_or(0, |file| file.bytes));
+        fit_sections(&mut value, script());
         std::fs::write(&path, serde_json::to_string_pretty(&value).expect("JSON can be written")).unwrap();
     }
     let (bytes, sha256) = files::hash_file(&path, |_| Ok(())).expect("the manifest can be read");

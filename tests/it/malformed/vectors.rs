@@ -49,7 +49,41 @@ const fn harmless(name: &'static str, damage: &'static [Damage], seal: Seal, cod
     Vector { name, damage, seal, expect: Expect::Harmless(code, words) }
 }
 
-/// Every one of them.
+/// What can happen to a backup of format 2 and to none of format 1.
+#[rustfmt::skip]
+pub const SECOND: &[Vector] = &[
+    harmless("format 2: nothing is wrong", &[], Open, 0, &[]),
+    harmless("format 2: nothing is wrong, sealed anew", &[], Whole, 0, &[]),
+    refused("format 2: the manifest is cut off", &[Cut("manifest.json", Middle)], Open, &["'manifest.json': not a manifest of format 2: the text ends too early"]),
+    refused("format 2: a byte of the manifest that means nothing", &[Insert("manifest.json", FromEnd(0), b"\n")], Open, &["'SHA256SUMS' and 'manifest.json' do not agree"]),
+    refused("format 2: a newer format", &[Set("manifest.json", "/format", "3")], Open, &["'manifest.json': format 3 is not known to this version of kluis, which reads formats 1 and 2"]),
+    refused("format 2: it says that it is of the first format", &[Set("manifest.json", "/format", "1")], Open, &["'manifest.json': not a manifest of format 1: a field is missing"]),
+    refused("format 2: no totals", &[Drop("manifest.json", "/totals")], Open, &["'manifest.json': not a manifest of format 2: a field is missing"]),
+    refused("format 2: no files", &[Drop("manifest.json", "/files")], Open, &["'manifest.json': not a manifest of format 2: a field is missing"]),
+    refused("format 2: a file above the folder", &[Set("manifest.json", "/files/1/name", "\"../x\"")], Sums, &["'manifest.json': a file has a name that cannot be"]),
+    refused("format 2: the contents are not among the files", &[Edit("manifest.json", "\"contents.json\"", "\"other.json\"")], Sums, &["'manifest.json': the contents are not among the files"]),
+    refused("format 2: the index is not among the files", &[Edit("manifest.json", "\"units.jsonl\"", "\"other.jsonl\"")], Sums, &["'manifest.json': the index of units is not among the files"]),
+    refused("format 2: other totals", &[Set("manifest.json", "/totals/rows", "7")], Sums, &["'contents.json': it is not of the backup that the manifest is of"]),
+    refused("format 2: the contents are gone", &[Gone("contents.json")], Open, &["'contents.json' is missing"]),
+    refused("format 2: the contents are cut off", &[Cut("contents.json", Middle)], Open, &["'contents.json' has", "bytes instead of"]),
+    refused("format 2: a bit of the contents", &[Flip("contents.json", Middle)], Open, &["'contents.json' does not have the SHA-256 that it was written with"]),
+    refused("format 2: a link instead of the contents", &[Other("contents.json", Link)], Open, &["'contents.json' is not a regular file"]),
+    refused("format 2: a FIFO instead of the contents", &[Other("contents.json", Fifo)], Open, &["'contents.json' is not a regular file"]),
+    refused("format 2: the contents are empty, sealed", &[Put("contents.json", b"")], Whole, &["'contents.json': not a manifest of format 2: the text ends too early"]),
+    refused("format 2: the contents are cut off, sealed", &[Cut("contents.json", Middle)], Whole, &["'contents.json': not a manifest of format 2: the text ends too early"]),
+    refused("format 2: the contents go on, sealed", &[Insert("contents.json", FromEnd(0), b"{}")], Whole, &["'contents.json': not a manifest of format 2: broken JSON"]),
+    refused("format 2: the contents are of another format, sealed", &[Set("contents.json", "/format", "1")], Whole, &["'contents.json': it is of format 1, and the manifest of format 2"]),
+    refused("format 2: the contents have no tables, sealed", &[Drop("contents.json", "/tables")], Whole, &["'contents.json': not a manifest of format 2: a field is missing"]),
+    refused("format 2: a table that is there twice, sealed", &[Set("contents.json", "/tables/1/name", "\"big\"")], Whole, &["'contents.json': table public.big is there twice"]),
+    refused("format 2: the contents of another backup, sealed", &[Set("contents.json", "/id", "\"20200101T000000Z\"")], Whole, &["'contents.json': it is not of the backup that the manifest is of"]),
+    found("format 2: another digest, sealed", &[Set("contents.json", "/tables/2/digest", "\"00000000000000000000000000000000\"")], Whole, &["table public.small has other content in 'SCRIPT' than in its snapshot"]),
+    refused("format 2: a unit without a hash, sealed", &[SetLine("units.jsonl", 1, "sha256", "null")], Whole, &["'units.jsonl': line 2 has no SHA-256"]),
+    refused("format 2: a unit whose hash is none, sealed", &[SetLine("units.jsonl", 1, "sha256", "\"c0ffee\"")], Whole, &["'units.jsonl': line 2 is not a unit"]),
+    beside("format 2: a unit with another hash, sealed", &[SetLine("units.jsonl", 3, "sha256", "\"0000000000000000000000000000000000000000000000000000000000000000\"")], Whole,
+        &["a unit of table public.small at byte", "of 'SCRIPT' does not have the SHA-256 that its index says"]),
+];
+
+/// Every other one. What happens to the manifest or the hashes happens to a backup of format 1, where all stands in one file.
 #[rustfmt::skip]
 pub const VECTORS: &[Vector] = &[
     harmless("nothing is wrong", &[], Open, 0, &[]),
@@ -135,12 +169,12 @@ pub const VECTORS: &[Vector] = &[
     refused("the manifest is empty", &[Put("manifest.json", b"")], Open, &["'manifest.json': not a manifest: the text ends too early"]),
     refused("the manifest is not JSON", &[Put("manifest.json", b"format: 1\n")], Open, &["'manifest.json': not a manifest: broken JSON at line 1"]),
     refused("the manifest is another JSON", &[Put("manifest.json", b"[]\n")], Open, &["'manifest.json': not a manifest"]),
-    refused("the manifest is cut off", &[Cut("manifest.json", Middle)], Open, &["'manifest.json': not a manifest: the text ends too early"]),
-    refused("the manifest goes on", &[Insert("manifest.json", FromEnd(0), b"{}")], Open, &["'manifest.json': not a manifest: broken JSON"]),
+    refused("the manifest is cut off", &[Cut("manifest.json", Middle)], Open, &["'manifest.json': not a manifest of format 1: the text ends too early"]),
+    refused("the manifest goes on", &[Insert("manifest.json", FromEnd(0), b"{}")], Open, &["'manifest.json': not a manifest of format 1: broken JSON"]),
     refused("the manifest is not text", &[Insert("manifest.json", Byte(20), b"\xff")], Open, &["'manifest.json': not a manifest"]),
     refused("a bit of the manifest", &[Flip("manifest.json", Middle)], Open, &["manifest.json"]),
     refused("a byte of the manifest that means nothing", &[Insert("manifest.json", FromEnd(0), b"\n")], Open, &["'SHA256SUMS' and 'manifest.json' do not agree"]),
-    refused("a newer format", &[Set("manifest.json", "/format", "2")], Open, &["'manifest.json': format 2 is not known to this version of kluis, which reads format 1"]),
+    refused("a newer format", &[Set("manifest.json", "/format", "3")], Open, &["'manifest.json': format 3 is not known to this version of kluis, which reads formats 1 and 2"]),
     refused("format 0", &[Set("manifest.json", "/format", "0")], Open, &["'manifest.json': format 0 is not known"]),
     refused("a negative format", &[Set("manifest.json", "/format", "-1")], Open, &["'manifest.json': not a manifest: a field is missing or of the wrong kind"]),
     refused("the format is a word", &[Set("manifest.json", "/format", "\"1\"")], Open, &["'manifest.json': not a manifest: a field is missing or of the wrong kind"]),

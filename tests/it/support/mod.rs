@@ -5,6 +5,7 @@
 pub mod cluster;
 pub mod disk;
 pub mod kluis;
+pub mod papers;
 pub mod receivers;
 pub mod repo;
 pub mod sql;

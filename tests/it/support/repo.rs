@@ -2,6 +2,7 @@
 
 use super::{CANARY, PASSWORD, new_folder};
 use kluis::manifest::Manifest;
+use kluis::repository::list::Backup;
 use kluis::repository::names;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -110,8 +111,9 @@ fn walk(path: &Path, found: &mut Fingerprint) {
     }
 }
 
-/// The manifest in a backup's folder.
+/// All that a backup's folder says of it.
 #[track_caller]
 pub fn manifest(backup: &Path) -> Manifest {
-    Manifest::parse(&std::fs::read(backup.join(names::MANIFEST)).expect("a manifest is there")).expect("a manifest can be read")
+    let backup = Backup::read(backup.to_owned()).expect("the folder can be read");
+    backup.whole().unwrap_or_else(|error| panic!("a manifest can be read: {}", error.chain())).clone()
 }
