@@ -2,7 +2,7 @@
 //! The server is the real one; where the daemon or a database matter, so are they.
 
 mod browser;
-mod client;
+pub mod client;
 mod hostile;
 mod load;
 mod progress;

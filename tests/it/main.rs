@@ -35,6 +35,7 @@ mod restore;
 mod restore_roles;
 mod roles;
 mod sandbox;
+mod scale;
 mod schedule;
 mod schedule_oracle;
 mod secrets;

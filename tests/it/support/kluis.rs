@@ -22,6 +22,11 @@ pub fn kluis(arguments: &[&str]) -> Kluis {
     by(Command::new(env!("CARGO_BIN_EXE_kluis")), arguments)
 }
 
+/// The same by another program than the one that was built with the tests.
+pub fn kluis_by(program: &std::path::Path, arguments: &[&str]) -> Kluis {
+    by(Command::new(program), arguments)
+}
+
 /// The same, started by a shell that does this first: `umask 0777`, `ulimit -c unlimited`.
 pub fn kluis_after(first: &str, arguments: &[&str]) -> Kluis {
     let mut shell = Command::new("/bin/sh");
@@ -95,8 +100,7 @@ impl Kluis {
         self
     }
 
-    /// For the campaigns. With another limit in time than usual.
-    #[allow(dead_code)]
+    /// With another limit in time than usual.
     pub fn lasting(mut self, limit: Duration) -> Kluis {
         self.limit = limit;
         self
