@@ -1,6 +1,7 @@
 //! What is in the repository, in short, remembered between looks: for the status page and metrics, which are asked for often.
 //! It owns noticing what changed; it leaves reading to `repository`, judging to `status` and `retention`.
-//! Invariant: what it tells is what a fresh look would tell; an error while reading is an error, never a shorter list.
+//! Invariant: what it tells is what a fresh look would tell, but for a file that was cut short in place, which is seen within a minute; an error while
+//! reading is an error, never a shorter list.
 //!
 //! A published backup changes only by a file put into its folder under a new name, which changes the folder's own times (rename(2)); and the history
 //! only grows. So a look costs one stat for each backup, and whole manifests are in memory only one at a time.
@@ -10,7 +11,7 @@ use crate::exception::Exceptions;
 use crate::manifest::{Proof, Rung, Sandbox};
 use crate::prune::candidate;
 use crate::repository::history::{self, Entry, Outcome};
-use crate::repository::list::Backup;
+use crate::repository::list::{Backup, Seen, suspicion, suspicions};
 use crate::repository::{TargetFolder, names};
 use crate::retention::{Candidate, Standing};
 use crate::status::Known;
@@ -18,10 +19,13 @@ use crate::units::cut;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::os::unix::fs::MetadataExt;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A folder that changed this shortly ago may change again within the same tick of the file system's clock.
 const YOUNG: Duration = Duration::from_secs(2);
+
+/// How often every backup is read anew, whether its folder changed or not.
+const THOROUGH: Duration = Duration::from_secs(60);
 
 /// How long runs are remembered one by one. What is counted over all time is counted.
 const REMEMBERED: SignedDuration = SignedDuration::from_hours(400 * 24);
@@ -54,6 +58,10 @@ pub struct Short {
     pub can_be_forced: bool,
     /// Whether the database that it holds was empty.
     pub empty: bool,
+    /// Whether that was said to be right.
+    pub empty_allowed: bool,
+    /// Why it is suspicious.
+    pub suspicious: Option<String>,
     /// What its proof excepts. Nearly always nothing, so it costs nothing.
     pub exceptions: Exceptions,
 }
@@ -80,7 +88,9 @@ impl Short {
         let manifest = backup.manifest.as_ref().ok();
         let proof = backup.proof.as_ref().ok().and_then(Option::as_ref);
         let remark = match (&backup.manifest, &backup.proof) {
-            (Err(why), _) | (_, Err(why)) => Some(why.clone()),
+            (Err(why), _) => Some(why.clone()),
+            _ if backup.incomplete.is_some() => backup.incomplete.clone(),
+            (_, Err(why)) => Some(why.clone()),
             (_, Ok(Some(proof))) if backup.is_bad() => proof.findings.first().cloned(),
             _ => None,
         };
@@ -95,6 +105,8 @@ impl Short {
             fault: backup.fault().map(|text| shortened(&text)),
             can_be_forced: backup.can_be_forced(),
             empty: backup.is_empty(),
+            empty_allowed: manifest.is_some_and(|manifest| manifest.empty_allowed),
+            suspicious: None,
             exceptions: backup.excepted(),
         }
     }
@@ -106,7 +118,9 @@ impl Short {
             at: self.candidate.at,
             understood: self.understood,
             bad: self.candidate.standing == Standing::Bad,
-            proven: self.candidate.standing == Standing::Proven,
+            incomplete: self.candidate.standing == Standing::Incomplete,
+            suspicious: self.suspicious.clone(),
+            proven: self.evidence.is_some() && !matches!(self.candidate.standing, Standing::Bad | Standing::Incomplete),
             empty: self.empty,
             exceptions: self.exceptions.clone(),
             fault: self.fault.clone(),
@@ -226,6 +240,7 @@ pub struct Shelf {
     /// Whether a run is in progress, or one died.
     pub staging: bool,
     seen: HashMap<String, (Stamp, Short)>,
+    all_read: Option<Instant>,
 }
 
 /// What changes when something in a folder is replaced.
@@ -251,6 +266,11 @@ impl Shelf {
 
     fn look_at_backups(&mut self, target: &TargetFolder) -> Result<bool> {
         let failed = |error| Error::io("read", &target.path, error);
+        // A file that was cut short in place does not show in its folder.
+        if self.all_read.is_none_or(|at| at.elapsed() > THOROUGH) {
+            self.seen.clear();
+            self.all_read = Some(Instant::now());
+        }
         let (mut found, mut staging) = (HashMap::with_capacity(self.seen.len()), false);
         for entry in std::fs::read_dir(&target.path).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -272,16 +292,29 @@ impl Shelf {
             let young = metadata.modified().ok().and_then(|at| SystemTime::now().duration_since(at).ok()).is_none_or(|age| age < YOUNG);
             let short = match self.seen.remove(&name) {
                 Some((old, short)) if old == stamp && !young => short,
-                _ => match Backup::read(entry.path()) {
-                    Ok(backup) => Short::of(&backup),
-                    Err(_) if !entry.path().exists() => continue,
-                    Err(error) => return Err(error),
-                },
+                _ => {
+                    let backup = Backup::read(entry.path());
+                    if backup.fault().is_some() && !entry.path().exists() {
+                        continue;
+                    }
+                    Short::of(&backup)
+                }
             };
             found.insert(name, (stamp, short));
         }
         let mut backups: Vec<Short> = found.values().map(|(_, short)| short.clone()).collect();
         backups.sort_by(|a, b| (a.candidate.at, &a.candidate.id).cmp(&(b.candidate.at, &b.candidate.id)));
+        let seen = |short: &Short| Seen {
+            sound: short.understood && !matches!(short.candidate.standing, Standing::Bad | Standing::Incomplete),
+            empty: short.empty,
+            allowed: short.empty_allowed,
+        };
+        for (place, full) in suspicions(backups.iter().map(seen)) {
+            let why = suspicion(&backups[full].candidate.id, backups[full].candidate.rows.unwrap_or(0));
+            let short = &mut backups[place];
+            (short.candidate.standing, short.fault) = (Standing::Suspicious, Some(format!("suspicious: {why}")));
+            (short.remark, short.suspicious) = (Some(why.clone()), Some(why));
+        }
         let changed = backups != self.backups || staging != self.staging;
         (self.backups, self.staging, self.seen) = (backups, staging, found);
         Ok(changed)

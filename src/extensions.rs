@@ -232,6 +232,7 @@ mod tests {
             files: Vec::new(),
             warnings: Vec::new(),
             partitioned: Vec::new(),
+            empty_allowed: false,
             not_included: Vec::new(),
             origin: None,
             money: None,

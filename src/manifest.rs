@@ -69,6 +69,9 @@ pub struct Manifest {
     /// What the operator should know about this backup.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Whether the operator had said that a database without a row is as it should be (`BACKUP_ALLOW_EMPTY`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty_allowed: bool,
     /// What the source had, and no dump by this role holds: known when the snapshot was taken, and no fault of the backup.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub not_included: Vec<Exception>,

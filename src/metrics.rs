@@ -80,7 +80,9 @@ pub fn render(board: &Board, format: Format) -> String {
             (Standing::Proven, "proven"),
             (Standing::Read, "read"),
             (Standing::Sealed, "sealed"),
+            (Standing::Incomplete, "incomplete"),
             (Standing::Bad, "bad"),
+            (Standing::Suspicious, "suspicious"),
             (Standing::NotUnderstood, "not-understood"),
         ];
         standings.map(|(standing, word)| ("standing", word, stand.points.iter().filter(|point| point.standing == standing).count() as f64)).to_vec()
@@ -220,7 +222,9 @@ const GAUGES: &[Gauge] = &[
 
 fn kept(stand: &Stand, tier: &str) -> f64 {
     let by = |reason: &Reason| match tier {
-        "all" => !matches!(reason, Reason::Expired { .. } | Reason::NotSelected { .. } | Reason::Bad { .. }),
+        "all" => {
+            !matches!(reason, Reason::Expired { .. } | Reason::NotSelected { .. } | Reason::Bad { .. } | Reason::Incomplete { .. } | Reason::Suspicious { .. })
+        }
         "days" => matches!(reason, Reason::WithinDays { .. }),
         "daily" => matches!(reason, Reason::Daily { .. }),
         "weekly" => matches!(reason, Reason::Weekly { .. }),

@@ -115,11 +115,20 @@ pub fn after_drill(old: Option<Proof>, verdict: &drill::Verdict, now: Timestamp)
     }
 }
 
+/// What is known of a backup before a new attempt. A proof that says nothing any more (an empty file, a damaged one) is no reason to be without a new one.
+/// Fails where it could not be read, and may say anything; and where it is of a newer version.
+pub fn known(backup: &Backup) -> Result<Option<Proof>> {
+    match &backup.proof {
+        Err(why) if backup.unread || backup.newer_proof => Err(Error::new(Kind::Storage, format!("its proof cannot be read: {why}"))),
+        proof => Ok(proof.clone().ok().flatten()),
+    }
+}
+
 /// Records what a drill said of the backup in `folder`, whose proof may have changed since it was read. Waits for the lock for so long.
 pub fn record_drill(target: &TargetFolder, folder: &Path, verdict: &drill::Verdict, patience: Duration, stop: &Stop) -> Result<()> {
     let lock = Lock::take(target, patience, stop)?;
-    let backup = Backup::read(folder.to_owned())?;
-    let old = backup.proof.clone().map_err(|why| Error::new(Kind::Failed, format!("its proof cannot be read: {why}")))?;
+    let backup = Backup::read(folder.to_owned());
+    let old = known(&backup)?;
     backup.understood()?;
     record(target, &backup, &after_drill(old, verdict, Timestamp::now()), &lock)
 }

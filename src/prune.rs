@@ -14,9 +14,12 @@ use jiff::Timestamp;
 /// What retention knows of a backup.
 pub fn candidate(backup: &Backup) -> Candidate {
     let standing = match (&backup.manifest, &backup.proof) {
-        (Err(_), _) | (_, Err(_)) => Standing::NotUnderstood,
+        (Err(_), _) => Standing::NotUnderstood,
+        _ if backup.incomplete.is_some() => Standing::Incomplete,
+        (_, Err(_)) => Standing::NotUnderstood,
         (Ok(_), Ok(None)) => Standing::Sealed,
         (Ok(_), Ok(Some(_))) if backup.is_bad() => Standing::Bad,
+        _ if backup.suspicious.is_some() => Standing::Suspicious,
         (Ok(_), Ok(Some(proof))) if proof.proven() => Standing::Proven,
         (Ok(_), Ok(Some(proof))) if proof.rung == crate::manifest::Rung::Read => Standing::Read,
         _ => Standing::Sealed,
@@ -27,6 +30,7 @@ pub fn candidate(backup: &Backup) -> Candidate {
         id: backup.id.clone(),
         standing,
         pinned: backup.pinned,
+        unread: backup.unread,
         rows: manifest.map(|manifest| manifest.rows()),
         bytes: manifest.map_or(0, |manifest| manifest.bytes()),
     }

@@ -59,8 +59,12 @@ impl Policy {
 pub enum Standing {
     /// Its manifest or proof is damaged, or from a newer version of Kluis. Never deleted, never relied upon.
     NotUnderstood,
+    /// Files of it are missing, or not as large as they were: a copy broke off. Never relied upon.
+    Incomplete,
     /// Found to be wrong. Never relied upon.
     Bad,
+    /// Of a database that had been emptied. Never relied upon until somebody says that this is right.
+    Suspicious,
     /// Complete, its hashes written.
     Sealed,
     /// Decoded back from end to end.
@@ -87,6 +91,8 @@ pub struct Candidate {
     pub standing: Standing,
     /// The user said that it stays.
     pub pinned: bool,
+    /// Something in its folder could not be read.
+    pub unread: bool,
     /// Rows in all of its tables, where that is known.
     pub rows: Option<u64>,
     /// Its size on disk. Decides nothing.
@@ -147,7 +153,7 @@ pub fn plan(backups: &[Candidate], policy: &Policy, now: Timestamp, facts: &Fact
     rules.each_for_itself(policy, now);
     rules.floors(policy.keep_min.max(1), facts);
     rules.tiers(policy);
-    let collapse = rules.collapse(facts);
+    let collapse = rules.collapse(now, facts);
     rules.namesakes();
 
     let suspended = rules.suspension(collapse, now, facts);
@@ -157,6 +163,8 @@ pub fn plan(backups: &[Candidate], policy: &Policy, now: Timestamp, facts: &Fact
             reasons.push(match &suspended {
                 Some(why) => Reason::Suspended { why: why.clone() },
                 None if backup.standing == Standing::Bad => Reason::Bad { days: policy.days },
+                None if backup.standing == Standing::Incomplete => Reason::Incomplete { days: policy.days },
+                None if backup.standing == Standing::Suspicious => Reason::Suspicious { days: policy.days },
                 None if policy.daily.max(policy.weekly).max(policy.monthly).max(policy.yearly) > 0 => Reason::NotSelected { days: policy.days },
                 None => Reason::Expired { days: policy.days },
             });
@@ -257,8 +265,11 @@ impl<'a> Rules<'a> {
     /// Looks for lost rows. Keeps the last backup from before a loss for as long as the rows are gone, so that data emptied by accident does not
     /// leave with the days window; and again the last before an earlier loss, and so on. Each step at least doubles the rows, so they are few.
     /// Returns the loss between the newest backup and the last proven one before it.
-    fn collapse(&mut self, facts: &Facts) -> Option<Suspension> {
-        let mut counted = self.good.iter().filter_map(|&index| Some((index, self.all[index].rows?)));
+    fn collapse(&mut self, now: Timestamp, facts: &Facts) -> Option<Suspension> {
+        // A database that was emptied is the greatest loss of all.
+        let measured =
+            |&index: &usize| self.good.binary_search(&index).is_ok() || self.all[index].standing == Standing::Suspicious && self.all[index].at <= now;
+        let mut counted = (0..self.all.len()).filter(measured).filter_map(|index| Some((index, self.all[index].rows?)));
         let (newest, now_rows) = counted.next()?;
         let older: Vec<(usize, u64)> = counted.collect();
         let proven = |&(index, _): &(usize, u64)| self.all[index].standing == Standing::Proven;
@@ -298,7 +309,9 @@ impl<'a> Rules<'a> {
     /// Why nothing may be deleted now; where several things are wrong, the one that says most about the data.
     fn suspension(&self, collapse: Option<Suspension>, now: Timestamp, facts: &Facts) -> Option<Suspension> {
         let ahead = self.all.first().filter(|newest| newest.at > now);
+        let unread = self.all.iter().find(|backup| backup.unread).map(|backup| Suspension::Unreadable { id: backup.id.clone() });
         collapse
+            .or(unread)
             .or_else(|| ahead.map(|newest| Suspension::ClockBehind { newest: newest.id.clone(), at: newest.at, now }))
             .or_else(|| (self.good.is_empty() && !self.all.is_empty()).then_some(Suspension::NothingGood))
             .or_else(|| facts.last_run_failed.then_some(Suspension::LastRunFailed))

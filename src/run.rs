@@ -141,6 +141,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         files: dumped.files,
         warnings: dumped.warnings,
         partitioned: dumped.partitioned,
+        empty_allowed: settings.allow_empty,
         not_included: dumped.not_included,
         money: Some(dumped.money),
         in_turn: Some(dumped.in_turn),
@@ -157,9 +158,20 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
     if manifest.is_empty() && !settings.allow_empty {
         warnings.push(format!("{EMPTY}; BACKUP_ALLOW_EMPTY=yes says that this is right"));
     }
-    let backup = Backup::read(path)?;
     // From here on a backup exists: what fails now is a warning.
-    warnings.extend(staging::point_latest(folder, Some(&id), lock).err().map(|error| format!("the link 'latest' could not be set: {}", error.chain())));
+    let pointed = Listing::read(folder).and_then(|listing| {
+        warnings.extend(
+            listing
+                .backups
+                .iter()
+                .find(|backup| backup.id == id)
+                .and_then(|backup| backup.suspicious.as_ref())
+                .map(|why| format!("this backup is {why}: it is not relied upon, and the earlier one stays the latest")),
+        );
+        staging::point_latest(folder, listing.latest().map(|latest| latest.id.as_str()), lock)
+    });
+    warnings.extend(pointed.err().map(|error| format!("the link 'latest' could not be set: {}", error.chain())));
+    let backup = Backup::read(path);
 
     let proof = if matches!(settings.drill, Drill::EveryBackup) {
         clock.step("prove");

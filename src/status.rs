@@ -78,6 +78,10 @@ pub struct Known {
     pub understood: bool,
     /// Whether its latest proof says that it is wrong.
     pub bad: bool,
+    /// Whether files of it are missing.
+    pub incomplete: bool,
+    /// Why it is suspicious.
+    pub suspicious: Option<String>,
     /// Whether a drill has proven it.
     pub proven: bool,
     /// Whether the database that it holds was empty.
@@ -95,6 +99,8 @@ impl From<&Backup> for Known {
             at: backup.at(),
             understood: backup.manifest.is_ok(),
             bad: backup.is_bad(),
+            incomplete: backup.incomplete.is_some(),
+            suspicious: backup.suspicious.clone(),
             proven: backup.is_proven(),
             empty: backup.is_empty(),
             exceptions: backup.excepted(),
@@ -174,7 +180,9 @@ pub fn view(target: &str, listing: &Listing, history: &[Entry], settings: &Setti
 /// Judges a target by its backups, oldest first, and the last run that was not skipped.
 pub fn judgement(target: &str, known: &[Known], last_run: Option<Entry>, running: bool, settings: &Settings, now: Timestamp) -> View {
     let point = |backup: &Known| Point { id: backup.id.clone(), at: backup.at };
-    let usable: Vec<&Known> = known.iter().filter(|backup| backup.understood && !backup.bad).collect();
+    let sound = |backup: &&Known| backup.understood && !backup.bad && !backup.incomplete;
+    let suspicious = |backup: &Known| backup.suspicious.is_some() && !settings.allow_empty;
+    let usable: Vec<&Known> = known.iter().filter(sound).filter(|backup| !suspicious(backup)).collect();
     // A backup from the future says that a clock was wrong, and nothing about today.
     let (dated, ahead): (Vec<&Known>, Vec<&Known>) = usable.iter().partition(|backup| backup.at <= now + SLACK);
     let newest = dated.last().copied();
@@ -187,6 +195,13 @@ pub fn judgement(target: &str, known: &[Known], last_run: Option<Entry>, running
     }
     if let Some(bad) = known.last().filter(|backup| backup.bad) {
         remarks.push(format!("the newest backup, {}, is BAD: do not rely on it", bad.id));
+    }
+    if let Some(part) = known.last().filter(|backup| backup.incomplete) {
+        remarks.push(format!("the newest backup, {}, is {}", part.id, part.fault.as_deref().unwrap_or("incomplete")));
+    }
+    let emptied = known.iter().filter(sound).next_back().filter(|backup| suspicious(backup));
+    if let Some((backup, why)) = emptied.and_then(|backup| Some((backup, backup.suspicious.as_ref()?))) {
+        remarks.push(format!("the newest backup, {}, is {why}: it is not relied upon; BACKUP_ALLOW_EMPTY=yes says that this is right", backup.id));
     }
     if let Some(ahead) = ahead.last() {
         remarks.push(format!("backup {} is dated in the future: look at this machine's clock", ahead.id));
@@ -207,7 +222,7 @@ pub fn judgement(target: &str, known: &[Known], last_run: Option<Entry>, running
         newest: newest.map(point),
         newest_proven: newest_proven.map(point),
         exceptions: newest_proven.map(|backup| backup.exceptions.clone()).unwrap_or_default(),
-        empty: newest.is_some_and(|backup| backup.empty) && !settings.allow_empty,
+        empty: known.iter().filter(sound).next_back().is_some_and(|backup| backup.empty) && !settings.allow_empty,
         oldest: usable.first().copied().map(point),
         backups: known.len() as u64,
         proven: known.iter().filter(|backup| backup.proven).count() as u64,
@@ -263,9 +278,12 @@ fn judge<'a>(
 
 /// What there is where no backup can be relied upon, and what the newest one says.
 fn unreliable(known: &[Known]) -> String {
-    let (all, bad) = (known.len(), known.iter().filter(|backup| backup.bad && backup.understood).count());
-    let ahead = known.iter().filter(|backup| backup.understood && !backup.bad).count();
-    let parts = [(bad, "bad"), (all - bad - ahead, "not understood"), (ahead, "dated in the future")];
+    let all = known.len();
+    let count = |is: &dyn Fn(&Known) -> bool| known.iter().filter(|backup| is(backup)).count();
+    let bad = count(&|backup| backup.understood && backup.bad && !backup.incomplete);
+    let incomplete = count(&|backup| backup.understood && backup.incomplete);
+    let ahead = count(&|backup| backup.understood && !backup.bad && !backup.incomplete);
+    let parts = [(bad, "bad"), (incomplete, "incomplete"), (all - bad - incomplete - ahead, "not understood"), (ahead, "dated in the future")];
     let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let says = known.last().and_then(|newest| Some(format!("; the newest, {}, is {}", newest.id, cut(newest.fault.as_ref()?, 300)))).unwrap_or_default();
     format!("no backup can be relied upon, of {all} that are there: {}{says}", parts.join(", "))

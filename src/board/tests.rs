@@ -25,7 +25,7 @@ fn shelf(runs: Vec<Run>) -> Shelf {
 }
 
 fn candidate(at: Timestamp, standing: Standing) -> Candidate {
-    Candidate { at, id: crate::repository::names::backup_id(at), standing, pinned: false, rows: Some(5000), bytes: 100 }
+    Candidate { at, id: crate::repository::names::backup_id(at), standing, pinned: false, unread: false, rows: Some(5000), bytes: 100 }
 }
 
 #[test]
@@ -83,6 +83,8 @@ fn a_backup_that_is_there_knows_better_than_the_history() {
         fault: None,
         can_be_forced: false,
         empty: false,
+        empty_allowed: false,
+        suspicious: None,
         exceptions: crate::exception::Exceptions::default(),
     };
     for (standing, kind) in [(Standing::Proven, DayKind::Proven), (Standing::Bad, DayKind::Failed), (Standing::Read, DayKind::Unproven)] {

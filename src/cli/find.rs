@@ -71,5 +71,5 @@ pub fn anywhere(config: &RepositoryConfig, word: &str) -> Result<Found> {
     }
     // Canonical, because the folder's name is the backup's: '.' is no name.
     let path = path.canonicalize().map_err(|error| Error::io("open", path, error))?;
-    Ok(Found { target: None, backup: Backup::read(path)? })
+    Ok(Found { target: None, backup: Backup::read(path) })
 }

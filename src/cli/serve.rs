@@ -108,7 +108,14 @@ impl Sidecar<'_> {
         let now = Timestamp::now();
         for target in &self.config.targets {
             let settings = &target.settings;
-            let view = status::read(&self.repository.target(&target.name), settings, now)?;
+            let view = match status::read(&self.repository.target(&target.name), settings, now) {
+                Ok(view) => view,
+                // Others may be well, and this one again tomorrow.
+                Err(error) => {
+                    self.tell(Level::Error, "target", Some(&target.name), format!("its backups cannot be read: {}", chain(&error)));
+                    continue;
+                }
+            };
             let next = view.next_run.map_or_else(|| "never".to_owned(), |at| time(at, &common.time_zone));
             let message = format!("{}: {}; scheduled {}, next {next}", view.state.word(), view.why, settings.schedule.describe());
             let level = if view.state == status::State::Stale { Level::Warning } else { Level::Info };

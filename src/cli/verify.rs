@@ -12,7 +12,7 @@ use crate::config::RepositoryConfig;
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
 use crate::manifest::{Proof, Rung, Verdict};
-use crate::proof::{BY_DRILL, after_verify, record};
+use crate::proof::{BY_DRILL, after_verify, known, record};
 use crate::repository::Repository;
 use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
@@ -154,9 +154,8 @@ fn keep(found: &Found, verified: &mut Verified, stop: &Stop) {
         let target = found.target.as_ref().ok_or_else(|| Error::new(Kind::Failed, "the backup does not lie in the repository"))?;
         let lock = Lock::take(target, PATIENCE, stop)?;
         // Read again: a drill may have ended since.
-        let backup = Backup::read(found.backup.path.clone())?;
-        let old = backup.proof.clone().map_err(|why| Error::new(Kind::Failed, format!("its proof cannot be read: {why}")))?;
-        let proof = after_verify(old, &verified.findings, Timestamp::now());
+        let backup = Backup::read(found.backup.path.clone());
+        let proof = after_verify(known(&backup)?, &verified.findings, Timestamp::now());
         backup.understood()?;
         record(target, &backup, &proof, &lock)?;
         Ok(proof)

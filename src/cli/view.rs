@@ -56,13 +56,14 @@ impl Brief {
 fn remark(backup: &Backup) -> Option<String> {
     match (&backup.manifest, &backup.proof) {
         (Err(why), _) => Some(why.clone()),
+        _ if backup.incomplete.is_some() => backup.incomplete.clone(),
         (_, Err(why)) => Some(format!("its proof cannot be read: {why}")),
         (_, Ok(Some(proof))) if backup.is_bad() => {
             let first = proof.findings.first().map_or_else(String::new, |finding| cut(finding, 300));
             let more = if proof.findings.len() > 1 { format!(" (and {} more)", proof.findings.len() - 1) } else { String::new() };
             Some(format!("{first}{more}"))
         }
-        _ => None,
+        _ => backup.suspicious.clone(),
     }
 }
 
@@ -70,7 +71,9 @@ fn remark(backup: &Backup) -> Option<String> {
 pub fn word(standing: Standing) -> &'static str {
     match standing {
         Standing::NotUnderstood => "not understood",
+        Standing::Incomplete => "incomplete",
         Standing::Bad => "bad",
+        Standing::Suspicious => "suspicious",
         Standing::Sealed => "sealed",
         Standing::Read => "read",
         Standing::Proven => "proven",
@@ -85,8 +88,8 @@ pub fn verdict(standing: Standing, exceptions: &Exceptions) -> String {
 /// A standing's colour.
 pub fn style(standing: Standing) -> Style {
     match standing {
-        Standing::NotUnderstood => YELLOW,
-        Standing::Bad => RED,
+        Standing::NotUnderstood | Standing::Suspicious => YELLOW,
+        Standing::Bad | Standing::Incomplete => RED,
         Standing::Sealed => Style::new(),
         Standing::Read | Standing::Proven => GREEN,
     }

@@ -131,6 +131,15 @@ impl Proof {
         Ok(proof)
     }
 
+    /// Whether this text says that it is a proof of a later version's: what it knows may not be written over.
+    pub fn is_newer(text: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        struct Only {
+            format: u32,
+        }
+        serde_json::from_slice::<Only>(text).is_ok_and(|only| only.format > PROOF_FORMAT)
+    }
+
     /// The proof as it is written.
     pub fn render(&self) -> Vec<u8> {
         render(self)

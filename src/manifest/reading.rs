@@ -94,6 +94,8 @@ struct First {
     #[serde(default)]
     warnings: Vec<String>,
     #[serde(default)]
+    empty_allowed: bool,
+    #[serde(default)]
     not_included: Vec<Exception>,
     files: Vec<File>,
 }
@@ -130,6 +132,7 @@ pub(super) fn first_in_short(text: impl Read) -> Result<Summary, String> {
             empty: objects.count == 0 && added.empty,
         },
         warnings: first.warnings.len() as u64,
+        empty_allowed: first.empty_allowed,
         not_included,
         files: first.files,
     })

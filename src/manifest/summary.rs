@@ -40,6 +40,9 @@ pub struct Summary {
     pub totals: Totals,
     /// How many warnings there were.
     pub warnings: u64,
+    /// Whether the operator had said that a database without a row is as it should be.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub empty_allowed: bool,
     /// How many things a restore will not bring back, by class.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub not_included: BTreeMap<Class, u64>,
@@ -124,6 +127,7 @@ impl Summary {
                 empty: manifest.is_empty(),
             },
             warnings: manifest.warnings.len() as u64,
+            empty_allowed: manifest.empty_allowed,
             not_included,
             files: manifest.files.clone(),
         }

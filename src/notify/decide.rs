@@ -61,6 +61,8 @@ pub struct Trouble {
     pub since: Timestamp,
     /// What happened, in a sentence without a full stop.
     pub text: String,
+    /// The backup from before it, which it may be compared with.
+    pub earlier: Option<String>,
 }
 
 /// A run that published a backup.

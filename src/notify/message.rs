@@ -177,7 +177,11 @@ fn next(trouble: &Trouble, target: &str) -> String {
         What::Bad => format!("kluis show {} --target {target}; then kluis backup --target {target}", trouble.run),
         What::Overdue => format!("kluis status --target {target}"),
         What::Empty => format!("look whether '{target}' is the right database; if it is, set BACKUP_ALLOW_EMPTY=yes"),
-        What::Shrinkage => format!("kluis prune --dry-run --target {target}; kluis compare OLDER --with {} --target {target}", trouble.run),
+        What::Shrinkage => format!(
+            "kluis prune --dry-run --target {target}; kluis compare {} --with {} --target {target}",
+            trouble.earlier.as_deref().unwrap_or("ID"),
+            trouble.run
+        ),
     }
 }
 
@@ -208,7 +212,7 @@ mod tests {
     }
 
     fn trouble(what: What, text: &str) -> Trouble {
-        Trouble { what, subject: "s".into(), run: "20260125T030000Z".into(), since: at("2026-01-25T03:00:00Z"), text: text.into() }
+        Trouble { what, subject: "s".into(), run: "20260125T030000Z".into(), since: at("2026-01-25T03:00:00Z"), text: text.into(), earlier: None }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind};
 use crate::exception::{self, Exceptions};
 use crate::prune;
 use crate::repository::history::{self, Entry, Outcome};
-use crate::repository::list::Listing;
+use crate::repository::list::{Backup, Listing};
 use crate::repository::{TargetFolder, names};
 use crate::retention::Suspension;
 use crate::run::EMPTY;
@@ -57,6 +57,7 @@ fn unreadable(target: &str, error: &Error, failed: Option<&Failed>, settings: &S
         run: names::backup_id(since),
         since,
         text: format!("the repository cannot be read: {}", error.chain()),
+        earlier: None,
     };
     Seen {
         target: target.to_owned(),
@@ -124,6 +125,7 @@ fn failure(history: &[Entry], failed: Option<&Failed>) -> Option<Trouble> {
             run: names::backup_id(failed.started),
             since: first.map_or(failed.started, |first| first.started),
             text: format!("the run of {} failed: {}", names::backup_id(failed.started), failed.text),
+            earlier: None,
         }),
         (Some(last), _) if is_failure(last) => {
             let (step, class) = (last.step.as_deref().unwrap_or("?"), last.error.as_deref().unwrap_or("failed"));
@@ -133,6 +135,7 @@ fn failure(history: &[Entry], failed: Option<&Failed>) -> Option<Trouble> {
                 run: names::backup_id(last.started),
                 since: first.map_or(last.started, |first| first.started),
                 text: format!("the last run failed in step '{step}': {}", last.message.as_deref().unwrap_or("unknown")),
+                earlier: None,
             })
         }
         _ => None,
@@ -149,6 +152,7 @@ fn bad(listing: &Listing) -> Option<Trouble> {
         run: newest.id.clone(),
         since: proof.at,
         text: format!("backup {} does not hold what the database held: {findings}", newest.id),
+        earlier: None,
     })
 }
 
@@ -169,7 +173,7 @@ fn overdue(view: &View, history: &[Entry], settings: &Settings, now: Timestamp) 
         return None;
     }
     let run = counting.map_or_else(String::new, |point| point.id.clone());
-    Some(Trouble { what: What::Overdue, subject: String::new(), run, since, text: view.why.clone() })
+    Some(Trouble { what: What::Overdue, subject: String::new(), run, since, text: view.why.clone(), earlier: None })
 }
 
 /// The first backup of all is published, and its run, perhaps of another process, has not ended yet.
@@ -193,15 +197,17 @@ fn shrinkage(listing: &Listing, settings: &Settings, now: Timestamp) -> Option<T
         ),
         run: newest,
         since,
+        earlier: Some(earlier),
     })
 }
 
 /// Since the first of the backups that are empty one after the other up to the newest.
 fn empty(listing: &Listing, view: &View) -> Option<Trouble> {
-    let newest = view.newest.as_ref().filter(|_| view.empty)?;
-    let usable = listing.backups.iter().rev().filter(|backup| backup.manifest.is_ok() && !backup.is_bad());
-    let since = usable.skip_while(|backup| backup.id != newest.id).take_while(|backup| backup.is_empty()).last().map_or(newest.at, |first| first.at());
-    Some(Trouble { what: What::Empty, subject: String::new(), run: newest.id.clone(), since, text: EMPTY.to_owned() })
+    let mut sound = listing.backups.iter().rev().filter(|backup| backup.manifest.is_ok() && !backup.is_bad() && backup.incomplete.is_none()).peekable();
+    let newest = *sound.peek().filter(|_| view.empty)?;
+    let since = sound.take_while(|backup| backup.is_empty()).last().map_or(newest.at(), Backup::at);
+    let text = newest.suspicious.as_ref().map_or_else(|| EMPTY.to_owned(), |why| format!("backup {} is {why}: it is not relied upon", newest.id));
+    Some(Trouble { what: What::Empty, subject: String::new(), run: newest.id.clone(), since, text, earlier: None })
 }
 
 #[cfg(test)]

@@ -104,7 +104,8 @@ fn standing_badge(standing: Standing, exceptions: u64, words: &Words) -> Markup 
     let (class, sign) = match standing {
         Standing::Proven => ("fresh", "✓"),
         Standing::Read | Standing::Sealed => ("plain", "○"),
-        Standing::Bad => ("stale", "✕"),
+        Standing::Bad | Standing::Incomplete => ("stale", "✕"),
+        Standing::Suspicious => ("starting", "!"),
         Standing::NotUnderstood => ("starting", "?"),
     };
     html! { span.badge.(class) { span.sign aria-hidden="true" { (sign) } (words.standing(standing)) @if exceptions > 0 { (words.except(exceptions)) } } }

@@ -189,7 +189,9 @@ impl Words {
             Standing::Proven => self.say("proven", "bewezen"),
             Standing::Read => self.say("read back", "teruggelezen"),
             Standing::Sealed => self.say("complete, not proven", "compleet, niet bewezen"),
+            Standing::Suspicious => self.say("suspicious", "verdacht"),
             Standing::Bad => self.say("bad", "fout"),
+            Standing::Incomplete => self.say("incomplete", "onvolledig"),
             Standing::NotUnderstood => self.say("not understood", "niet te begrijpen"),
         }
     }
@@ -364,6 +366,8 @@ impl Words {
             Reason::Suspended { .. } => "nu wordt er niets verwijderd".to_owned(),
             Reason::Expired { days } => format!("ouder dan {}", dagen(*days)),
             Reason::NotSelected { days } => format!("ouder dan {}, en voor geen dag, week, maand of jaar gekozen", dagen(*days)),
+            Reason::Incomplete { days } => format!("onvolledig, en ouder dan {}", dagen(*days)),
+            Reason::Suspicious { days } => format!("verdacht, en ouder dan {}", dagen(*days)),
             Reason::Bad { days } => format!("fout, en ouder dan {}", dagen(*days)),
         }
     }
@@ -381,6 +385,9 @@ impl Words {
                     format!("Nothing is deleted: suspicious, the rows fell from {before} to {after}."),
                     format!("Er wordt niets verwijderd: verdacht, het aantal rijen viel van {before} naar {after}."),
                 )
+            }
+            Suspension::Unreadable { id } => {
+                self.say(format!("Nothing is deleted: backup {id} cannot be read."), format!("Er wordt niets verwijderd: backup {id} is niet te lezen."))
             }
             Suspension::NothingGood => self
                 .say("Nothing is deleted: no backup is known to be good.", "Er wordt niets verwijderd: van geen backup is bekend dat hij goed is.")

@@ -27,6 +27,14 @@ pub struct Backup {
     pub proof: Result<Option<Proof>, String>,
     /// Whether retention must keep it.
     pub pinned: bool,
+    /// What of the files in its manifest is not there, or not as large as it was written: a copy broke off. Nothing where all of them are.
+    pub incomplete: Option<String>,
+    /// Why it is not relied upon although nothing is wrong with it: its database had been emptied. Only a listing knows, by the backups before it.
+    pub suspicious: Option<String>,
+    /// Whether its proof is of a later version of Kluis, and must not be written over.
+    pub newer_proof: bool,
+    /// Whether something in its folder could not be read at all: then nobody knows what would be lost with another backup.
+    pub unread: bool,
     /// All that it holds, once somebody asked.
     whole: OnceLock<Manifest>,
     /// What a note of would spare the next who lists it.
@@ -99,37 +107,69 @@ impl Backup {
         self.manifest.is_ok() && matches!(&self.proof, Ok(Some(proof)) if proof.verdict == Verdict::Bad && proof.by == BY_DRILL)
     }
 
+    /// Whether it may be relied upon: it is understood, whole, not known to be bad, and not suspicious.
+    pub fn is_relied_upon(&self) -> bool {
+        self.manifest.is_ok() && !self.is_bad() && self.incomplete.is_none() && self.suspicious.is_none()
+    }
+
     /// In a few words why it is not relied upon; nothing where it may be.
     pub fn fault(&self) -> Option<String> {
+        if let (Ok(_), Some(what)) = (&self.manifest, &self.incomplete) {
+            return Some(format!("incomplete: {what}"));
+        }
         match (&self.manifest, &self.proof) {
             (Err(why), _) => Some(format!("not understood: {why}")),
             (_, Ok(Some(proof))) if self.is_bad() => Some(format!("bad: {}", proof.findings.first().map_or("no reason is recorded", String::as_str))),
-            _ => None,
+            _ => self.suspicious.as_ref().map(|why| format!("suspicious: {why}")),
         }
     }
 
-    /// Whether a drill has proven it.
+    /// Whether a drill has proven it, and all of it is still there.
     pub fn is_proven(&self) -> bool {
-        matches!(&self.proof, Ok(Some(proof)) if proof.proven())
+        self.incomplete.is_none() && matches!(&self.proof, Ok(Some(proof)) if proof.proven())
     }
 
-    /// Reads a backup's folder, wherever it lies.
-    pub fn read(path: PathBuf) -> Result<Backup> {
+    /// Reads a backup's folder, wherever it lies. What cannot be read of it is told with it: one backup in trouble is no trouble of the others.
+    pub fn read(path: PathBuf) -> Backup {
         let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let reading::Short { summary: manifest, condensed } = reading::short(&path)?;
-        let proof = match read_small(&path.join(names::PROOF), 1 << 24) {
-            Ok(bytes) => Proof::parse(&bytes).map(Some).map_err(|why| format!("'{}': {why}", names::PROOF)),
-            Err(error) if missing(&error) => Ok(None),
-            Err(error) if unreadable(&error) => return Err(error),
-            Err(error) => Err(error.chain()),
+        let reading::Short { summary: manifest, condensed, mut unread } = reading::short(&path);
+        let incomplete = match &manifest {
+            Ok(summary) => reading::incomplete(&path, summary, &mut unread),
+            Err(_) => None,
         };
-        let pin = path.join(names::PINNED);
-        let pinned = match std::fs::symlink_metadata(&pin) {
+        let mut newer_proof = false;
+        let proof = match read_small(&path.join(names::PROOF), 1 << 24) {
+            Ok(bytes) => {
+                newer_proof = Proof::is_newer(&bytes);
+                Proof::parse(&bytes).map(Some).map_err(|why| format!("'{}': {why}", names::PROOF))
+            }
+            Err(error) if missing(&error) => Ok(None),
+            Err(error) => {
+                unread |= unreadable(&error);
+                Err(error.chain())
+            }
+        };
+        let pinned = match std::fs::symlink_metadata(path.join(names::PINNED)) {
             Ok(_) => true,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => return Err(Error::io("look at", &pin, error)),
+            Err(_) => {
+                unread = true;
+                false
+            }
         };
-        Ok(Backup { id, path, manifest, proof, pinned, whole: OnceLock::new(), condensed: condensed.map(Box::new) })
+        Backup {
+            id,
+            path,
+            manifest,
+            proof,
+            pinned,
+            incomplete,
+            suspicious: None,
+            newer_proof,
+            unread,
+            whole: OnceLock::new(),
+            condensed: condensed.map(Box::new),
+        }
     }
 }
 
@@ -156,11 +196,10 @@ impl Listing {
             let name = entry.file_name().to_string_lossy().into_owned();
             let kind = entry.file_type().map_err(|error| Error::io("look at", &entry.path(), error))?;
             if kind.is_dir() && names::parse_backup_id(&name).is_some() {
-                match Backup::read(entry.path()) {
-                    Ok(backup) => listing.backups.push(backup),
-                    // Deleted by a prune in between: it is no longer in the list.
-                    Err(_) if !entry.path().exists() => {}
-                    Err(error) => return Err(error),
+                let backup = Backup::read(entry.path());
+                // Deleted by a prune in between: it is no longer in the list.
+                if backup.fault().is_none() || !is_gone(&entry.path()) {
+                    listing.backups.push(backup);
                 }
             } else if kind.is_dir() && (name.starts_with(names::STAGING) || name.starts_with(names::DELETING)) {
                 listing.leftovers.push(name);
@@ -172,6 +211,11 @@ impl Listing {
             }
         }
         listing.backups.sort_by(|a, b| (a.at(), &a.id).cmp(&(b.at(), &b.id)));
+        let suspicions = suspicions(listing.backups.iter().map(Seen::of));
+        for (place, full) in suspicions {
+            let why = suspicion(&listing.backups[full].id, listing.backups[full].manifest.as_ref().map_or(0, Summary::rows));
+            listing.backups[place].suspicious = Some(why);
+        }
         listing.leftovers.sort();
         listing.foreign.sort();
         Ok(listing)
@@ -186,23 +230,25 @@ impl Listing {
         }
     }
 
-    /// The newest backup that can be used and is not known to be bad.
+    /// The newest backup that may be relied upon.
     pub fn latest(&self) -> Option<&Backup> {
-        self.backups.iter().rev().find(|backup| backup.manifest.is_ok() && !backup.is_bad())
+        self.backups.iter().rev().find(|backup| backup.is_relied_upon())
     }
 
     /// What there is where no backup can be relied upon, and what the newest one says; nothing where there is none, or one that can be.
     pub fn unreliable(&self) -> Option<String> {
         let newest = self.backups.last().filter(|_| self.latest().is_none())?;
-        let bad = self.backups.iter().filter(|backup| backup.manifest.is_ok()).count();
         let says = format!("{}, is {}", newest.id, cut(&newest.fault().unwrap_or_default(), 300));
-        let all = match (self.backups.len(), bad) {
-            (1, _) => return Some(format!("1 backup, and that one, {says}")),
-            (all, bad) if all == bad => format!("{} backups, all bad", format_count(all as u64)),
-            (all, 0) => format!("{} backups, none of them understood", format_count(all as u64)),
-            (all, bad) => format!("{} backups, {} of them bad and the others not understood", format_count(all as u64), format_count(bad as u64)),
-        };
-        Some(format!("{all}; the newest, {says}"))
+        if self.backups.len() == 1 {
+            return Some(format!("1 backup, and that one, {says}"));
+        }
+        let mut counts: [(u64, &str); 3] = [(0, "bad"), (0, "incomplete"), (0, "not understood")];
+        for backup in &self.backups {
+            let place = if backup.manifest.is_err() { 2 } else { usize::from(backup.incomplete.is_some()) };
+            counts[place].0 += 1;
+        }
+        let parts: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", format_count(*count))).collect();
+        Some(format!("{} backups, and none to rely upon: {}; the newest, {says}", format_count(self.backups.len() as u64), parts.join(", ")))
     }
 
     /// What to do where no backup can be relied upon.
@@ -237,5 +283,66 @@ impl Listing {
             (None, _) => Err(none(format!("target '{target}' has no backup '{word}'"))),
             (Some(first), Some(second)) => Err(none(format!("'{word}' is not unique: '{}' and '{}' both begin with it", first.id, second.id))),
         }
+    }
+}
+
+/// What tells whether a backup is of a database that had been emptied.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// Whether it would be relied upon otherwise.
+    pub sound: bool,
+    /// Whether the database was empty.
+    pub empty: bool,
+    /// Whether that was said to be right.
+    pub allowed: bool,
+}
+
+impl Seen {
+    fn of(backup: &Backup) -> Seen {
+        let allowed = backup.manifest.as_ref().is_ok_and(|summary| summary.empty_allowed);
+        Seen { sound: backup.manifest.is_ok() && !backup.is_bad() && backup.incomplete.is_none(), empty: backup.is_empty(), allowed }
+    }
+}
+
+/// Which of these backups, oldest first, are suspicious, and the place of the last one before each that held something: an empty database where one with
+/// rows had been is more often a volume that got lost than a wish.
+pub fn suspicions(backups: impl Iterator<Item = Seen>) -> Vec<(usize, usize)> {
+    let (mut found, mut full) = (Vec::new(), None);
+    for (place, backup) in backups.enumerate().filter(|(_, backup)| backup.sound) {
+        match (backup.empty, backup.allowed, full) {
+            (false, _, _) => full = Some(place),
+            (true, true, _) => full = None,
+            (true, false, Some(full)) => found.push((place, full)),
+            (true, false, None) => {}
+        }
+    }
+    found
+}
+
+/// Why a backup is suspicious: the one before it that held something, and its rows.
+pub fn suspicion(full: &str, rows: u64) -> String {
+    format!("of an empty database, where backup {full} held {} rows", format_count(rows))
+}
+
+/// Whether the folder is not there any more.
+fn is_gone(path: &std::path::Path) -> bool {
+    std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_was_emptied_is_suspicious_until_that_is_said_to_be_right() {
+        let of = |text: &str| {
+            let seen = |c: char| Seen { sound: c != 'x', empty: "eax".contains(c), allowed: c == 'a' };
+            suspicions(text.chars().map(seen))
+        };
+        assert_eq!(of("fefee"), [(1, 0), (3, 2), (4, 2)]);
+        assert_eq!(of("ee"), []);
+        assert_eq!(of("feae"), [(1, 0)]);
+        assert_eq!(of("fxe"), [(2, 0)]);
+        assert_eq!(of("xef"), []);
     }
 }

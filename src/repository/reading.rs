@@ -1,6 +1,6 @@
 //! Reading what a backup's folder says of the backup: in short, in whole, and table by table.
 //! It owns which file that is in which format, and that what is read is what was sealed; it leaves the formats to `manifest`.
-//! Invariant: a listing never has a large text in memory; damage to one backup is told as such, and only an error of the volume is an error.
+//! Invariant: a listing never has a large text in memory; damage to one backup, and what the volume does not let us read of it, is told with that backup.
 
 use super::files::{hex, open_file, read_small};
 use super::names;
@@ -27,10 +27,12 @@ pub(super) struct Short {
     pub summary: Result<Summary, String>,
     /// Where it cost the reading of a large file: what [`Condensed`] spares the next reader.
     pub condensed: Option<Condensed>,
+    /// Whether the volume did not let us read it.
+    pub unread: bool,
 }
 
 /// What the manifest in a backup's folder says, in short.
-pub(super) fn short(folder: &Path) -> Result<Short> {
+pub(super) fn short(folder: &Path) -> Short {
     let path = folder.join(names::MANIFEST);
     let read = || -> Result<Short> {
         let mut file = open_file(&path)?;
@@ -40,7 +42,7 @@ pub(super) fn short(folder: &Path) -> Result<Short> {
         if size <= SMALL {
             let mut text = Vec::with_capacity(size as usize + 1);
             file.take(SMALL + 1).read_to_end(&mut text).map_err(failed)?;
-            return Ok(Short { summary: Summary::parse(&text).map_err(named(names::MANIFEST)), condensed: None });
+            return Ok(Short { summary: Summary::parse(&text).map_err(named(names::MANIFEST)), condensed: None, unread: false });
         }
         if size > LIMIT {
             return Err(Error::new(crate::Kind::Storage, format!("'{}' is larger than the {LIMIT} bytes that such a file can have", path.display())));
@@ -48,7 +50,7 @@ pub(super) fn short(folder: &Path) -> Result<Short> {
         if let Ok(known) = read_small(&folder.join(names::CONDENSED), SMALL)
             && let Some(summary) = Condensed::parse(&known, size, modified)
         {
-            return Ok(Short { summary: Ok(summary), condensed: None });
+            return Ok(Short { summary: Ok(summary), condensed: None, unread: false });
         }
         let mut head = Vec::with_capacity(BUFFER);
         file.by_ref().take(BUFFER as u64).read_to_end(&mut head).map_err(failed)?;
@@ -56,12 +58,30 @@ pub(super) fn short(folder: &Path) -> Result<Short> {
         let summary = Summary::read(&head, &mut rest).map_err(named(names::MANIFEST));
         rest.failure().map_err(failed)?;
         let condensed = summary.as_ref().ok().map(|summary| Condensed { bytes: size, modified, summary: summary.clone() });
-        Ok(Short { summary, condensed })
+        Ok(Short { summary, condensed, unread: false })
     };
-    match read() {
-        Err(error) if !unreadable(&error) => Ok(Short { summary: Err(error.chain()), condensed: None }),
-        read => read,
+    read().unwrap_or_else(|error| Short { unread: unreadable(&error), summary: Err(error.chain()), condensed: None })
+}
+
+/// What is missing of the files in a manifest: each has to be a file of the size that it was written with. Nothing where all is there.
+pub(super) fn incomplete(folder: &Path, summary: &Summary, unread: &mut bool) -> Option<String> {
+    let (mut wrong, mut first) = (0_usize, None);
+    for file in &summary.files {
+        let what = match std::fs::symlink_metadata(folder.join(&file.name)) {
+            Ok(found) if !found.is_file() => "is no file".to_owned(),
+            Ok(found) if found.len() != file.bytes => format!("has {} bytes instead of {}", found.len(), file.bytes),
+            Ok(_) => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => "is missing".to_owned(),
+            Err(error) => {
+                *unread = true;
+                format!("cannot be looked at: {error}")
+            }
+        };
+        wrong += 1;
+        first.get_or_insert_with(|| format!("'{}' {what}", file.name));
     }
+    let first = first?;
+    Some(if wrong > 1 { format!("{first}, and {} more of its files are not there or not as large as they were", wrong - 1) } else { first })
 }
 
 /// The whole of it, for the backup with this summary; or why there is none.

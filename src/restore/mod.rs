@@ -160,6 +160,10 @@ pub fn restore(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> R
     }
     // What is not understood cannot be checked.
     backup.understood()?;
+    if let Some(why) = backup.suspicious.as_ref().filter(|_| !request.yes && !request.dry_run) {
+        return Err(Error::new(Kind::Usage, format!("backup '{}' is {why}", backup.id))
+            .hinted("kluis restore latest takes the newest that held something; say --yes to restore this one all the same"));
+    }
     observer.event(&Event::Step("check"));
     let hashed = verify::hashes(backup, stop, observer)?.map_err(|wrong| verify::failure(&backup.id, &wrong))?;
     verified(request, &hashed, stop, observer)

@@ -89,6 +89,16 @@ pub enum Reason {
         /// The policy's days.
         days: u32,
     },
+    /// Deleted: files of it are missing, and it is older than the days window.
+    Incomplete {
+        /// The policy's days.
+        days: u32,
+    },
+    /// Deleted: of a database that had been emptied, and older than the days window.
+    Suspicious {
+        /// The policy's days.
+        days: u32,
+    },
     /// Deleted: found to be bad, and kept as evidence for as long as the days window.
     Bad {
         /// The policy's days.
@@ -117,6 +127,8 @@ impl fmt::Display for Reason {
             Reason::Suspended { why } => write!(f, "would be deleted, but {why}"),
             Reason::Expired { days } => write!(f, "older than {}", Days(*days)),
             Reason::NotSelected { days } => write!(f, "older than {}, and not chosen for a day, week, month or year", Days(*days)),
+            Reason::Incomplete { days } => write!(f, "incomplete, and older than {}", Days(*days)),
+            Reason::Suspicious { days } => write!(f, "suspicious, and older than {}", Days(*days)),
             Reason::Bad { days } => write!(f, "bad, and older than {}", Days(*days)),
         }
     }
@@ -148,6 +160,11 @@ pub enum Suspension {
         /// Its rows.
         newest_rows: u64,
     },
+    /// A backup could not be read, so nobody knows what there is.
+    Unreadable {
+        /// The backup.
+        id: String,
+    },
     /// Not one backup can be relied upon, so the others may be all that is left.
     NothingGood,
 }
@@ -160,6 +177,7 @@ impl fmt::Display for Suspension {
             Suspension::RowsCollapsed { earlier, earlier_rows, newest, newest_rows } => {
                 write!(f, "suspicious: the rows fell from {earlier_rows} in '{earlier}' to {newest_rows} in '{newest}'")
             }
+            Suspension::Unreadable { id } => write!(f, "backup '{id}' cannot be read"),
             Suspension::NothingGood => f.write_str("no backup is known to be good"),
         }
     }

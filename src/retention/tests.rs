@@ -15,13 +15,17 @@ fn at(text: &str) -> Timestamp {
 fn backup(line: &str) -> Candidate {
     let mut words = line.split_whitespace();
     let id = words.next().unwrap();
-    let mut backup = Candidate { id: id.into(), at: at(id.split('#').next().unwrap()), standing: Standing::Sealed, pinned: false, rows: None, bytes: 1 };
+    let mut backup =
+        Candidate { id: id.into(), at: at(id.split('#').next().unwrap()), standing: Standing::Sealed, pinned: false, unread: false, rows: None, bytes: 1 };
     for word in words {
         match word {
             "bad" => backup.standing = Standing::Bad,
             "sealed" => backup.standing = Standing::Sealed,
             "read" => backup.standing = Standing::Read,
             "proven" => backup.standing = Standing::Proven,
+            "incomplete" => backup.standing = Standing::Incomplete,
+            "suspicious" => backup.standing = Standing::Suspicious,
+            "unread" => (backup.standing, backup.unread) = (Standing::NotUnderstood, true),
             "odd" => backup.standing = Standing::NotUnderstood,
             "pinned" => backup.pinned = true,
             rows => backup.rows = Some(rows.parse().unwrap()),
@@ -294,6 +298,7 @@ fn extremes_of_time_are_planned_for() {
         at,
         standing: Standing::Proven,
         pinned: false,
+        unread: false,
         rows: Some(u64::MAX),
         bytes: 0,
     });
@@ -321,7 +326,7 @@ fn reasons_have_words_for_machines_and_for_people() {
 /// Backups on a coarse grid of days and hours, so that equal times, periods and window edges are common.
 fn some_backups() -> impl Strategy<Value = Vec<Candidate>> {
     let standing = prop_oneof![
-        1 => Just(Standing::NotUnderstood), 2 => Just(Standing::Bad), 3 => Just(Standing::Sealed), 3 => Just(Standing::Read), 4 => Just(Standing::Proven)
+        1 => Just(Standing::NotUnderstood), 1 => Just(Standing::Incomplete), 2 => Just(Standing::Bad), 1 => Just(Standing::Suspicious), 3 => Just(Standing::Sealed), 3 => Just(Standing::Read), 4 => Just(Standing::Proven)
     ];
     let rows = prop_oneof![4 => Just(None), 4 => Just(Some(1000)), 2 => Just(Some(0)), 2 => prop_oneof![Just(3), Just(700), Just(2100), Just(1_000_000)].prop_map(Some)];
     let one = (0i64..900, 0i64..4, standing, prop::bool::weighted(0.05), rows, 0u8..40);
@@ -330,7 +335,7 @@ fn some_backups() -> impl Strategy<Value = Vec<Candidate>> {
         let make = |(day, quarter, standing, pinned, rows, twin): (i64, i64, _, _, _, u8)| {
             let at = start + SignedDuration::from_hours(24 * day + 6 * quarter);
             let id = if twin == 0 { "twin".to_owned() } else { format!("{at}-{twin}") };
-            Candidate { id, at, standing, pinned, rows, bytes: 0 }
+            Candidate { id, at, standing, pinned, unread: false, rows, bytes: 0 }
         };
         ones.into_iter().map(make).collect()
     })

@@ -172,7 +172,7 @@ impl Field<'_> {
     }
 
     fn judge(&self, copy: &Copy, by_binary: bool) -> Result<(), String> {
-        let backup = Backup::read(copy.folder.clone()).map_err(|error| error.chain())?;
+        let backup = Backup::read(copy.folder.clone());
         match backup.understood().and_then(|_| verify(&backup, 1, &Stop::new(), &Silent)) {
             Ok(findings) if findings.is_empty() => return Err("verify finds nothing".to_owned()),
             Ok(_) => {}

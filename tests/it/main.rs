@@ -31,6 +31,7 @@ mod origin;
 mod properties;
 mod reading;
 mod refusals;
+mod relied;
 mod restore;
 mod restore_roles;
 mod roles;

@@ -90,7 +90,7 @@ fn backups(sheet: &mut Sheet<'_>, folder: &TargetFolder, target: &Target, common
         Err(error) => return sheet.problem("backups", &error),
     };
     age(sheet, &listing, target)?;
-    let bad: Vec<&str> = listing.backups.iter().filter(|backup| backup.is_bad() || backup.manifest.is_err()).map(|backup| backup.id.as_str()).collect();
+    let bad: Vec<&str> = listing.backups.iter().filter(|backup| !backup.is_relied_upon()).map(|backup| backup.id.as_str()).collect();
     if !bad.is_empty() {
         sheet.warning(
             "backups",

@@ -31,7 +31,7 @@ fn seen(troubles: Vec<Trouble>) -> Seen {
 }
 
 fn failure(subject: &str, run: &str) -> Trouble {
-    Trouble { what: What::Failure, subject: subject.into(), run: run.into(), since: at(0), text: "text".into() }
+    Trouble { what: What::Failure, subject: subject.into(), run: run.into(), since: at(0), text: "text".into(), earlier: None }
 }
 
 /// A receiver that takes everything, and what it was told.

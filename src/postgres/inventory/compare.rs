@@ -197,7 +197,7 @@ fn difference(header: &Header, row: &[&[u8]], how: How) -> Result<Difference> {
 mod tests {
     use super::*;
 
-    const HEAD: &str = "kluis-inventory\t2\n@\tpg_am\t1\tamname\tamhandler\tamtype\n";
+    const HEAD: &str = "kluis-inventory\t3\n@\tpg_am\t1\tamname\tamhandler\tamtype\n";
 
     fn found(source: &str, restored: &str) -> Vec<Difference> {
         let mut found = Vec::new();
@@ -229,7 +229,7 @@ mod tests {
     fn what_cannot_be_read_is_an_error() {
         let never = |_| panic!("nothing can be compared");
         assert!(!compare("kluis-inventory\t9\n".as_bytes(), HEAD.as_bytes(), never).unwrap());
-        for text in ["kluis-inventory\t2\n@\tno_such\t1\ta\n", "kluis-inventory\t2\n@\tpg_am\t1\tno_such\n", "kluis-inventory\t2\nrow\n"] {
+        for text in ["kluis-inventory\t3\n@\tno_such\t1\ta\n", "kluis-inventory\t3\n@\tpg_am\t1\tno_such\n", "kluis-inventory\t3\nrow\n"] {
             assert!(compare(text.as_bytes(), text.as_bytes(), never).is_err(), "{text}");
         }
         let cut = format!("{HEAD}\ta\n");

@@ -1,7 +1,7 @@
 //! A backup made by hand: small, valid to the last byte, and the same on every machine.
 //!
 //! Its folder's name is its id and its parent's the target. Options: `rows=N` (of public.orders, 3), `proof=read|proven|bad|drill-bad|garbage|newer`,
-//! `pinned`, `format=N`, `finding=TEXT`, `warning=TEXT`, `table=NAME` (a third table of that name), `empty` (no table at all), and what a proof excepts:
+//! `pinned`, `format=N`, `finding=TEXT`, `warning=TEXT`, `table=NAME` (a third table of that name), `empty` (no table at all), `empty-allowed`, and what a proof excepts:
 //! `except=CLASS:OBJECT;…` and `unlisted=CLASS:N;…`.
 
 use kluis::manifest::{Database, Extension, File, LargeObjects, Manifest, Mover, Script, Section, Server, Table};
@@ -67,6 +67,7 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
         files: ["shop.sql.gz", names::SCHEMA, names::GLOBALS, names::UNITS].map(file).to_vec(),
         warnings: option("warning").map(str::to_owned).into_iter().collect(),
         partitioned: Vec::new(),
+        empty_allowed: options.contains(&"empty-allowed"),
         not_included: Vec::new(),
         origin: None,
         money: None,

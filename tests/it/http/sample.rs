@@ -179,7 +179,7 @@ impl Sample {
     }
 }
 
-/// Lets a backup's manifest and proof speak of this many rows. Its files stay small: nobody looks into them here.
+/// Lets a backup's manifest and proof speak of this many rows. Its script is as long as that would be, and mostly a hole: nobody looks into it here.
 fn inflate(backup: &Path, rows: u64, seconds: u64) {
     let change = |name: &str, change: &dyn Fn(&mut serde_json::Value)| {
         let Ok(text) = std::fs::read(backup.join(name)) else { return };
@@ -193,6 +193,8 @@ fn inflate(backup: &Path, rows: u64, seconds: u64) {
         let file = manifest["files"].as_array_mut().unwrap().iter_mut().find(|file| file["name"] == script).unwrap();
         let more = rows * 61 - file["bytes"].as_u64().unwrap();
         file["bytes"] = (rows * 61).into();
+        let script = std::fs::OpenOptions::new().write(true).open(backup.join(script.as_str().unwrap())).unwrap();
+        script.set_len(rows * 61).unwrap();
         let last = manifest["script"]["sections"].as_array_mut().unwrap().last_mut().unwrap();
         last["bytes"] = (last["bytes"].as_u64().unwrap() + more).into();
     });

@@ -114,6 +114,6 @@ fn walk(path: &Path, found: &mut Fingerprint) {
 /// All that a backup's folder says of it.
 #[track_caller]
 pub fn manifest(backup: &Path) -> Manifest {
-    let backup = Backup::read(backup.to_owned()).expect("the folder can be read");
+    let backup = Backup::read(backup.to_owned());
     backup.whole().unwrap_or_else(|error| panic!("a manifest can be read: {}", error.chain())).clone()
 }
