@@ -10,6 +10,7 @@ use kluis::exception::Class;
 use kluis::manifest::{Proof, Verdict};
 use kluis::postgres::quote::{quote_ident, quote_literal};
 use kluis::repository::names;
+use std::process::Command;
 
 /// Values of the lists that a database can have, as they are typed. What a session loads would keep everybody out if it were the database's own.
 const LISTS: &[&str] = &[
@@ -43,12 +44,12 @@ const OTHERS: &[&str] = &[
     "statement_timeout = 60000",
 ];
 
-/// The settings of a database, for itself and for roles in it, as the catalogue has them.
+/// The settings of a database, for itself and for roles in it, as the catalogue has them; their order means nothing.
 fn settings(database: &Database) -> String {
     database.cluster.value(
         "postgres",
         &format!(
-            "SELECT json_agg(json_build_array(setrole::regrole, setconfig) ORDER BY setrole::regrole::text) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE datname = {}",
+            "SELECT json_agg(json_build_array(setrole::regrole, (SELECT array_agg(one ORDER BY one) FROM unnest(setconfig) AS one)) ORDER BY setrole::regrole::text) FROM pg_db_role_setting s JOIN pg_database d ON d.oid = s.setdatabase WHERE datname = {}",
             quote_literal(&database.name)
         ),
     )
@@ -100,6 +101,14 @@ fn settings_of_every_kind_come_back() {
         let (_, own) = notes.split_once("without it, in psql:\n").expect("the notes have the database's own statements");
         let (own, _) = own.split_once("\n### ").unwrap();
         let by_hand = cluster.database_with(&format!("{}_restored", database.name), "");
+        // Those by which values are computed stand among the commands, behind that which makes the database.
+        let early: Vec<&str> = notes.lines().map(str::trim_start).filter(|line| line.starts_with("psql ") && line.contains(" SET ")).collect();
+        assert!(!early.is_empty() && !own.contains("datestyle") && own.contains("work_mem"), "{notes}");
+        let mut shell = Command::new("bash");
+        shell.env_clear().env("PATH", format!("{}:/usr/bin:/bin", cluster.bin().display())).env("LC_ALL", "C");
+        shell.args(["-e", "-c", &format!("host={} port={} user=postgres\n{}", cluster.socket().display(), cluster.port(), early.join("\n"))]);
+        let ran = shell.output().unwrap();
+        assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
         cluster.sql("postgres", own);
         assert_eq!(settings(&by_hand), before, "{major}");
         if [13, 18].contains(&major) {

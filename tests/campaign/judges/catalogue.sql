@@ -72,7 +72,7 @@ SELECT ROW('mapping', usename, srvname, pg_temp.sorted(umoptions)) FROM pg_user_
 SELECT ROW('foreign table', ftrelid::regclass, (SELECT srvname FROM pg_foreign_server WHERE oid = ftserver), pg_temp.sorted(ftoptions)) FROM pg_foreign_table;
 SELECT ROW('event trigger', evtname, evtevent, pg_get_userbyid(evtowner), evtfoid::regprocedure, evtenabled, evttags) FROM pg_event_trigger;
 SELECT ROW('publication', pubname, pg_get_userbyid(pubowner), to_jsonb(p) - 'oid' - 'pubowner') FROM pg_publication p;
-SELECT ROW('table of a publication', x.identity, to_jsonb(p) ->> 'prqual' IS NULL, pg_temp.names(prrelid, string_to_array(to_jsonb(p) ->> 'prattrs', ' ')::int2[])) FROM pg_publication_rel p, pg_identify_object('pg_publication_rel'::regclass, p.oid, 0) x;
+SELECT ROW('table of a publication', x.identity, to_jsonb(p) ->> 'prqual' IS NULL, pg_temp.names(prrelid, string_to_array(translate(to_jsonb(p) ->> 'prattrs', '[] ', ''), ',')::int2[])) FROM pg_publication_rel p, pg_identify_object('pg_publication_rel'::regclass, p.oid, 0) x;
 SELECT ROW('extended statistics', x.identity, stxrelid::regclass, pg_get_userbyid(stxowner), pg_temp.names(stxrelid, (SELECT array_agg(k ORDER BY k) FROM unnest(stxkeys::int2[]) k)), stxkind, nullif(coalesce(to_jsonb(s) ->> 'stxstattarget', '-1'), '-1'))
 FROM pg_statistic_ext s, pg_identify_object('pg_statistic_ext'::regclass, s.oid, 0) x;
 SELECT ROW('configuration', c.oid::regconfig, pg_get_userbyid(cfgowner), (SELECT prsname FROM pg_ts_parser WHERE oid = cfgparser)) FROM pg_ts_config c WHERE c.oid >= 16384;

@@ -31,6 +31,8 @@ pub struct Judged {
     pub problems: Vec<Problem>,
     /// What is worth counting.
     pub counts: Vec<String>,
+    /// Why it is bad, where the judges agree.
+    pub agreed: Option<String>,
 }
 
 impl Judged {
@@ -92,8 +94,11 @@ pub fn judge(database: &Database, repo: &Repo, leniency: Leniency) -> Judged {
     let lost = if judged.verdict == "bad" && stock_works { difference(&stock::catalogue(database), &stock::catalogue(&stock.database)) } else { None };
     match judged.verdict.as_str() {
         "bad" if stock_works && lost.is_some() => {
-            judged.counts.push(format!("bad, and PostgreSQL's own restore loses: {}", kind(lost.as_deref().unwrap_or_default())))
+            let lost = lost.as_deref().unwrap_or_default();
+            judged.counts.push(format!("bad, and PostgreSQL's own restore loses: {}", kind(lost)));
+            judged.agreed = Some(format!("{}\n{lost}", findings.join("\n")));
         }
+        "bad" if !stock_works => judged.agreed = Some(format!("{}\n{}", findings.join("\n"), restored.err().unwrap_or_default())),
         "bad" if stock_works => judged.wrong(format!("bad: {}", plain(findings.first().map_or("", String::as_str))), findings.join("\n")),
         "cannot-judge" => judged.wrong(format!("cannot judge: {}", plain(findings.first().map_or("", String::as_str))), findings.join("\n")),
         // A machine that is too busy to start a server within its limit says nothing of the backup.
@@ -108,7 +113,8 @@ pub fn judge(database: &Database, repo: &Repo, leniency: Leniency) -> Judged {
 
     // Ours.
     let url = ours.database.url();
-    let ended = kluis(&["restore", &id, "--create", "--force", "--to", &url]).keeping(repo).into(&database.cluster).run();
+    // A foreign table without a handler among a table's children cannot be analyzed, which is told, and no matter of what comes back.
+    let ended = kluis(&["restore", &id, "--create", "--force", "--analyze=no", "--to", &url]).keeping(repo).into(&database.cluster).run();
     let ours_works = ended.code == Some(0);
     if !ours_works && (stock_works || ended.code == Some(3)) {
         let first = ended.stderr.lines().find(|line| line.starts_with("error:") || line.starts_with("warning:")).unwrap_or_default().to_owned();
