@@ -148,6 +148,10 @@ impl<'m> Judge<'m> {
             (inventory::STRICTER_KEYS, How::Missing(_)) => return self.except(Class::Accessory, format!("state of foreign key {} of {}", keys[1], keys[0])),
             (inventory::SYSTEM_CHANGES, How::Added(_)) => return,
             (inventory::SYSTEM_CHANGES, _) => return self.except(Class::SystemSchema, format!("{} of {}", keys[1], keys[0])),
+            // CREATE EXTENSION gives it its usual comment, and no dump tells that somebody took that away.
+            ("pg_description", How::Added(_)) if keys[0] == "pg_extension" => {
+                return self.except(Class::ExtensionMember, format!("comment on extension {}", keys[1]));
+            }
             ("pg_description", How::Missing(_)) if difference.value("+made_with_another") == Some(b"true") => {
                 return self.except(Class::Accessory, object(difference));
             }
@@ -199,6 +203,8 @@ impl<'m> Judge<'m> {
                 self.except(Class::InvalidIndex, format!("index {}", keys[0]));
             }
             ("pg_class" | "columns of indexes" | "pg_inherits", How::Missing(_)) if self.invalid.contains(keys[0]) => {}
+            ("pg_constraint", How::Missing(_)) if difference.value("conindid").is_some_and(|index| self.invalid.contains(&*String::from_utf8_lossy(index))) => {
+            }
             ("pg_description" | "pg_depend", How::Missing(_)) if keys[0] == "pg_class" && self.invalid.contains(keys[1]) => {}
             ("triggers of foreign keys", How::Missing(_)) => {
                 self.except(Class::DisabledForeignKey, format!("foreign key {} of {}", keys[1], keys[0]));

@@ -215,7 +215,7 @@ fn begin<'a>(request: &'a Request<'a>, when: Locks, staging: &'a Staging, stop: 
         let mut snapshot = Snapshot::take(request.connection, request.lock_wait, when, stop)?;
         let tools = find(request.places, snapshot.facts.server.major)?;
         let passfile = Passfile::create(staging.path(), request.connection)?;
-        let (programs, encoding) = (snapshot.session.for_programs(), snapshot.facts.database.encoding.clone());
+        let (programs, encoding) = (snapshot.session.for_dumps(), snapshot.facts.database.encoding.clone());
         // What pg_dump writes is read again under C, as our rows are. A pooler that takes no options leaves it as the session has it.
         let in_c = catalogue::monetary_connection(&programs, MONETARY, stop)?;
         let archive = in_c.as_ref().map_or_else(|| snapshot.facts.database.lc_monetary.clone(), |_| MONETARY.to_owned());

@@ -189,6 +189,13 @@ pub(super) fn for_programs(session: &Session) -> Connection {
     with_options(connection, &options(all, major))
 }
 
+/// The same for pg_dump, which leaves the style of bytea constants to the server: ours is that of the inventory, which has the same words.
+pub(super) fn for_dumps(session: &Session) -> Connection {
+    const STYLE: &[Setting] = &[("bytea_output", "hex", 0)];
+    let connection = for_programs(session);
+    if session.opened.direct { with_options(&connection, &options(STYLE.iter(), major(session))) } else { connection }
+}
+
 /// The options for every session with a throwaway server of that major, where the settings of databases and roles are somebody else's.
 pub(super) fn in_throwaway(major: u32) -> String {
     options(with_own_path().chain(POWERFUL).chain(THROWAWAY).chain(&[("role", "none", 0)]), major)

@@ -126,6 +126,11 @@ impl Session {
         opening::for_programs(self)
     }
 
+    /// The same for a program that writes a dump: values are written down there as in our own sessions.
+    pub fn for_dumps(&self) -> Connection {
+        opening::for_dumps(self)
+    }
+
     /// The server's version as `server_version_num` has it: 150014 for 15.14.
     pub fn server_version_num(&self) -> u32 {
         self.version

@@ -105,3 +105,15 @@ fn what_is_computed_obeys_the_database() {
         assert_eq!(found(&by_psql), expected, "RESTORE.md");
     }
 }
+
+/// A constant of bytea stands in the script as in the inventory, whatever the server's `bytea_output`: here it writes escapes.
+#[test]
+fn constants_are_written_as_the_inventory_has_them() {
+    let Some(cluster) = Cluster::of(14) else { return };
+    let (database, repo) = (cluster.database("bytes"), Repo::new());
+    // The condition is worded in another way once it was restored, so that the source's own words are looked for.
+    database.sql(r"CREATE FUNCTION f() RETURNS bytea LANGUAGE sql BEGIN ATOMIC SELECT '\xdeadbeef'::bytea WHERE 'a'::varchar IN ('a', 'b'); END");
+    kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+    let drilled = kluis(&["drill", "latest"]).of(&database).keeping(&repo).run().done();
+    assert!(drilled.stdout.contains(" proven: "), "{drilled:#?}");
+}
