@@ -68,7 +68,7 @@ fn round(campaign: &Campaign, number: u64, mut random: Random, (major, cluster):
     let (database, repo, begun) = (cluster.database("made"), Repo::new(), Instant::now());
     let mut refused = 0;
     let history = history::make(&database, major, &mut random, if campaign.is_short() { SHORT } else { LONGEST }, &mut refused);
-    let mut judged = judges::judge(&database, &repo, Leniency { skip_source: number % 10 != 0, ..Leniency::default() });
+    let mut judged = judges::judge(&database, &repo, Leniency { skip_source: !number.is_multiple_of(10), ..Leniency::default() });
     campaign.count("databases");
     campaign.count(&format!("on {major}"));
     campaign.add("statements", history.len() as u64);
