@@ -56,6 +56,11 @@ impl Campaign {
         (number < self.size && !self.time_is_up()).then(|| (number, self.random(number)))
     }
 
+    /// The round that it begins with.
+    pub fn first(&self) -> u64 {
+        number("KLUIS_CAMPAIGN_FROM").unwrap_or(0)
+    }
+
     /// The chances of one round.
     pub fn random(&self, number: u64) -> Random {
         // Through one step first: rounds whose states lie a step apart would have the same chances, one later.

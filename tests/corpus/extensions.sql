@@ -79,3 +79,5 @@ CREATE EXTENSION postgis; CREATE TABLE places (id serial PRIMARY KEY, g geometry
 CREATE EXTENSION postgis; CREATE EXTENSION postgis_topology; SELECT topology.CreateTopology('roads', 28992); SELECT topology.TopoGeo_AddPoint('roads', ST_SetSRID(ST_MakePoint(1, 2), 28992));
 --- pg_partman
 CREATE SCHEMA partman; CREATE EXTENSION pg_partman SCHEMA partman; CREATE TABLE public.log (id bigint, at timestamptz NOT NULL DEFAULT '2026-01-01') PARTITION BY RANGE (at);
+DO $$ DECLARE old boolean := (SELECT extversion ~ '^[34]\.' FROM pg_extension WHERE extname = 'pg_partman'); BEGIN PERFORM partman.create_parent(p_parent_table := 'public.log', p_control := 'at', p_type := CASE WHEN old THEN 'native' ELSE 'range' END, p_interval := CASE WHEN old THEN 'monthly' ELSE '1 month' END, p_start_partition := '2026-01-01'); END $$;
+INSERT INTO log SELECT i, '2026-01-01 00:00+00'::timestamptz + i * interval '3 days' FROM generate_series(1, 30) i;

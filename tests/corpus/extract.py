@@ -4,6 +4,11 @@ import csv
 import re
 import sys
 
+# What only reads, or begins and ends a transaction, is no part of a schema: but for several statements sent as one, which make things further on.
+NOTHING = re.compile(r"(SELECT|SHOW|SET |BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|WITH|DECLARE|CLOSE|FETCH|MOVE|DISCARD|LISTEN|UNLISTEN|NOTIFY|\$|$)", re.I)
+MAKES = re.compile(r";\s*(CREATE|ALTER|DROP|COMMENT|INSERT)\b", re.I)
+PARAMETER = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')")
+
 csv.field_size_limit(1 << 30)
 database, logs = sys.argv[1], sys.argv[2:]
 for log in sorted(logs):
@@ -13,7 +18,9 @@ for log in sorted(logs):
             if row[2] != database or not said:
                 continue
             statement = said.group(1).strip().rstrip(";")
-            # What only reads or begins and ends a transaction is no part of a schema; what has parameters cannot be run again as it stands.
-            if re.match(r"(SELECT|SHOW|SET |BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|WITH|DECLARE|CLOSE|FETCH|MOVE|DISCARD|$)", statement, re.I) or re.search(r"\$\d", statement):
+            if NOTHING.match(statement) and not MAKES.search(statement):
                 continue
+            values = dict(PARAMETER.findall(row[14])) if row[13].startswith("execute") else {}
+            if values:
+                statement = re.sub(r"\$(\d+)", lambda found: values.get(found.group(1), found.group(0)), statement)
             print(statement + ";")

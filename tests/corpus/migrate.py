@@ -24,6 +24,8 @@ APPLICATIONS = {
     "django-taggit": ("django-taggit", ["taggit"]),
     "easy-thumbnails": ("easy-thumbnails", ["easy_thumbnails"]),
     "django-q2": ("django-q2", ["django_q"]),
+    "django-hordak": ("django-hordak", ["mptt", "hordak"]),
+    "django-pghistory": ("django-pghistory", ["pgtrigger", "pghistory"]),
     "djangorestframework": ("djangorestframework", ["rest_framework", "rest_framework.authtoken"]),
     "wagtail": (
         "wagtail",
@@ -60,6 +62,8 @@ def main():
         WAGTAILADMIN_BASE_URL="http://localhost",
         OAUTH2_PROVIDER_APPLICATION_MODEL="oauth2_provider.Application",
         STATIC_URL="/static/",
+        DEFAULT_CURRENCY="EUR",
+        CURRENCIES=["EUR"],
     )
     django.setup()
     call_command("migrate", verbosity=0, skip_checks=True)
