@@ -5,7 +5,7 @@ import re
 import sys
 
 # What only reads, or begins and ends a transaction, is no part of a schema: but for several statements sent as one, which make things further on.
-NOTHING = re.compile(r"(SELECT|SHOW|SET |BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|WITH|DECLARE|CLOSE|FETCH|MOVE|DISCARD|LISTEN|UNLISTEN|NOTIFY|\$|$)", re.I)
+NOTHING = re.compile(r"(SELECT|SHOW|SET |BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|WITH|DECLARE|CLOSE|FETCH|MOVE|LOCK|DISCARD|LISTEN|UNLISTEN|NOTIFY|\$|$)", re.I)
 MAKES = re.compile(r";\s*(CREATE|ALTER|DROP|COMMENT|INSERT)\b", re.I)
 PARAMETER = re.compile(r"\$(\d+) = (NULL|'(?:[^']|'')*')")
 
