@@ -136,12 +136,12 @@ fn a_listing_asks_for_no_contents_and_a_restore_does() {
     }
     assert!(kluis(&["list"]).keeping(&repo).run().done().stdout.contains("proven"));
     let place = cluster.database("place");
-    kluis(&["restore", "latest", "--to", &place.url()]).keeping(&repo).into(&cluster).run().failed(13, &["the hash of 'contents.json' is another one"]);
+    kluis(&["restore", "latest", "--to", &place.url()]).keeping(&repo).into(&cluster).run().failed(13, &["'contents.json' does not have the SHA-256 that it was written with"]);
     kluis(&["compare", "latest"]).of(&database).keeping(&repo).run().failed(13, &["cannot be used: 'contents.json': not a manifest"]);
     let shown = kluis(&["show", "latest"]).keeping(&repo).run().done();
     assert!(shown.stdout.contains("what it holds cannot be told"), "{}", shown.stdout);
     // That it is bad is recorded, and its notes say so, although what they would tell is gone.
-    kluis(&["verify"]).keeping(&repo).run().failed(13, &["the hash of 'contents.json' is another one"]);
+    kluis(&["verify"]).keeping(&repo).run().failed(13, &["'contents.json' does not have the SHA-256 that it was written with"]);
     assert!(kluis(&["list"]).keeping(&repo).run().done().stdout.contains("bad"));
     let notes = std::fs::read_to_string(repo.newest().join(names::RESTORE)).unwrap();
     assert!(notes.contains("`kluis restore` refuses it: 'contents.json' has 1 bytes instead of"), "{notes}");

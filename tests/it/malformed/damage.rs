@@ -220,7 +220,7 @@ pub fn reseal(base: &Base, folder: &Path, seal: Seal) {
         return;
     }
     let path = folder.join(names::MANIFEST);
-    let json = |path: &Path| serde_json::from_slice::<Value>(&std::fs::read(path).unwrap());
+    let json = |path: &Path| serde_json::from_slice::<Value>(&std::fs::read(path).unwrap_or_default());
     let script = || std::fs::metadata(folder.join(&base.manifest.script.file)).map_or(0, |metadata| metadata.len());
     // Since format 2 the sections stand in a file of their own, which may be damaged itself.
     if let (Seal::Whole, true, Ok(mut contents)) = (seal, folder.join(names::CONTENTS).exists(), json(&folder.join(names::CONTENTS))) {
