@@ -179,9 +179,10 @@ Database `{name}` of PostgreSQL {} as it was at {}: {}, {}, {} on disk.
 
 What may still bring back a part, with nothing but PostgreSQL's own programs, in this folder, into a new database:
 
+    host=${{PGHOST:-localhost}} port=${{PGPORT:-5432}} user=${{PGUSER:-postgres}}
     sha256sum -c {}
-    gunzip -c {} | psql -X -d postgres
-    gunzip -c {script} | psql -X -d NEW_DATABASE
+    gunzip -c {} | psql -X {SERVER} -d postgres
+    gunzip -c {script} | psql -X {SERVER} -d NEW_DATABASE
 ",
         summary.id,
         summary.target,

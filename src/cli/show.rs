@@ -52,7 +52,7 @@ struct Report<'a> {
     /// What it holds, in short, as `manifest.json` of format 2 has it; null where it is not understood, then `problem` says why.
     manifest: Option<&'a Summary>,
     /// All that it holds, as `contents.json` has it; null where that cannot be read, then `problem` says why.
-    contents: Option<&'a Manifest>,
+    contents: Option<Manifest>,
     /// `proof.json` as it is; null where there is none.
     proof: Option<&'a Proof>,
     /// Why manifest or proof are not understood.
@@ -87,7 +87,7 @@ pub fn run(context: &Context, arguments: &args::Show) -> Result<End> {
             retention: decision,
             manifest: backup.manifest.as_ref().ok(),
             proof: backup.proof.as_ref().ok().and_then(Option::as_ref),
-            contents: whole.as_ref().ok().copied(),
+            contents: whole.as_ref().ok().map(|manifest| Manifest { files: Vec::new(), ..(*manifest).clone() }),
             problem: whole.as_ref().err().or(backup.proof.as_ref().err()).cloned(),
             exceptions: backup.excepted(),
             restore: restore_command(&found),

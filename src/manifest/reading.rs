@@ -102,7 +102,15 @@ struct First {
 
 /// Reads a manifest of the first format, and keeps what a summary has. Whether it is right in itself is known only as far as that goes.
 pub(super) fn first_in_short(text: impl Read) -> Result<Summary, String> {
-    let first: First = read(text, FIRST_FORMAT)?;
+    in_short(read(text, FIRST_FORMAT)?)
+}
+
+/// The same of a text in memory, which is read several times as fast.
+pub(super) fn first_in_short_of(text: &[u8]) -> Result<Summary, String> {
+    in_short(serde_json::from_slice(text).map_err(|error| wrong(FIRST_FORMAT, &error))?)
+}
+
+fn in_short(first: First) -> Result<Summary, String> {
     let added = first.tables;
     if added.too_many {
         return Err(TOO_MANY_ROWS.to_owned());

@@ -148,12 +148,12 @@ impl Summary {
     /// The same of a text that is in memory as a whole.
     pub fn parse(text: &[u8]) -> Result<Summary, String> {
         match reading::format_of(text)? {
-            // Of a slice it is read several times as fast.
+            FIRST_FORMAT => reading::first_in_short_of(text),
             FORMAT => {
                 let summary = serde_json::from_slice(text).map_err(|error| format!("not a manifest of format {FORMAT}: {}", located(&error)))?;
                 Summary::consistent(summary)
             }
-            _ => Summary::read(text, std::io::empty()),
+            format => Err(reading::unknown(format)),
         }
     }
 

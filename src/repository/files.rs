@@ -5,7 +5,7 @@
 use crate::error::{Error, Result};
 use crate::manifest;
 use sha2::{Digest, Sha256};
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -54,17 +54,23 @@ pub fn create_file(path: &Path) -> Result<File> {
 
 /// Opens a file for reading; a link in its place is refused, and anything else that is no file.
 pub fn open_file(path: &Path) -> Result<File> {
+    open_and_look(path).map(|(file, _)| file)
+}
+
+/// The same, with what there is to know of the file.
+pub(super) fn open_and_look(path: &Path) -> Result<(File, Metadata)> {
     // NONBLOCK means nothing to a file, but opening a FIFO would wait for somebody to write into it.
     let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits() as i32;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| Error::io("open", path, error))?;
-    let regular = file.metadata().map_err(|error| Error::io("look at", path, error))?.is_file();
-    if regular { Ok(file) } else { Err(Error::new(crate::Kind::Storage, format!("'{}' is not a regular file", path.display()))) }
+    let metadata = file.metadata().map_err(|error| Error::io("look at", path, error))?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(Error::new(crate::Kind::Storage, format!("'{}' is not a regular file", path.display()))) }
 }
 
 /// Reads a small file whole. Refuses one of more than `limit` bytes: what we wrote is never that large.
 pub fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    open_file(path)?.take(limit + 1).read_to_end(&mut bytes).map_err(|error| Error::io("read", path, error))?;
+    let (file, metadata) = open_and_look(path)?;
+    let mut bytes = Vec::with_capacity(metadata.len().min(limit) as usize + 1);
+    file.take(limit + 1).read_to_end(&mut bytes).map_err(|error| Error::io("read", path, error))?;
     if bytes.len() as u64 > limit {
         return Err(Error::new(crate::Kind::Storage, format!("'{}' is larger than the {limit} bytes that such a file can have", path.display())));
     }

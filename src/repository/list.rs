@@ -36,7 +36,7 @@ pub struct Backup {
     /// Whether something in its folder could not be read at all: then nobody knows what would be lost with another backup.
     pub unread: bool,
     /// All that it holds, once somebody asked.
-    whole: OnceLock<Manifest>,
+    whole: OnceLock<Box<Manifest>>,
     /// What a note of would spare the next who lists it.
     condensed: Option<Box<Condensed>>,
 }
@@ -62,18 +62,18 @@ impl Backup {
             return Ok(manifest);
         }
         let manifest = reading::whole(&self.path, self.understood()?)?.map_err(|why| self.unusable(&why))?;
-        Ok(self.whole.get_or_init(|| manifest))
+        Ok(self.whole.get_or_init(|| Box::new(manifest)))
     }
 
     /// The same, or in one line what is wrong with it; an error is one of the volume.
     pub fn whole_or_why(&self) -> Result<Result<&Manifest, String>> {
         if let (Ok(summary), None) = (&self.manifest, self.whole.get()) {
             match reading::whole(&self.path, summary)? {
-                Ok(manifest) => drop(self.whole.set(manifest)),
+                Ok(manifest) => drop(self.whole.set(Box::new(manifest))),
                 Err(why) => return Ok(Err(why)),
             }
         }
-        Ok(self.whole.get().ok_or_else(|| self.manifest.as_ref().err().cloned().unwrap_or_default()))
+        Ok(self.whole.get().map(Box::as_ref).ok_or_else(|| self.manifest.as_ref().err().cloned().unwrap_or_default()))
     }
 
     /// Hands over each of its tables, in the manifest's order, and keeps none: for what compares two backups table by table. After an error, which is as that of
@@ -173,6 +173,36 @@ impl Backup {
     }
 }
 
+/// From how many backups on they are read by several threads, and by how many at the most.
+const MANY: usize = 512;
+const THREADS: usize = 4;
+
+/// Reads these backups, in no certain order.
+fn read_all(folders: Vec<PathBuf>) -> Result<Vec<Backup>> {
+    let read = |folders: &[PathBuf]| {
+        let mut backups = Vec::with_capacity(folders.len());
+        for folder in folders {
+            let backup = Backup::read(folder.clone());
+            // Deleted by a prune in between: it is no longer in the list.
+            if backup.fault().is_none() || !is_gone(folder) {
+                backups.push(backup);
+            }
+        }
+        backups
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS);
+    if folders.len() < MANY || threads == 1 {
+        return Ok(read(&folders));
+    }
+    let shares = folders.chunks(folders.len().div_ceil(threads));
+    let read: Vec<Result<Vec<Backup>>> = std::thread::scope(|scope| {
+        let running: Vec<_> = shares.map(|share| scope.spawn(move || Ok(read(share)))).collect();
+        let failed = |_| Err(Error::new(Kind::Failed, "a thread that read backups panicked: this is a bug in kluis"));
+        running.into_iter().map(|thread| thread.join().unwrap_or_else(failed)).collect()
+    });
+    Ok(read.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+}
+
 /// What is in a target's folder.
 #[derive(Debug, Clone, Default)]
 pub struct Listing {
@@ -191,16 +221,13 @@ impl Listing {
         if !target.exists()? {
             return Ok(listing);
         }
+        let mut folders = Vec::new();
         for entry in std::fs::read_dir(&target.path).map_err(|error| Error::io("read", &target.path, error))? {
             let entry = entry.map_err(|error| Error::io("read", &target.path, error))?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let kind = entry.file_type().map_err(|error| Error::io("look at", &entry.path(), error))?;
             if kind.is_dir() && names::parse_backup_id(&name).is_some() {
-                let backup = Backup::read(entry.path());
-                // Deleted by a prune in between: it is no longer in the list.
-                if backup.fault().is_none() || !is_gone(&entry.path()) {
-                    listing.backups.push(backup);
-                }
+                folders.push(entry.path());
             } else if kind.is_dir() && (name.starts_with(names::STAGING) || name.starts_with(names::DELETING)) {
                 listing.leftovers.push(name);
             } else if !(kind.is_file() && [names::HISTORY, names::PROGRESS].contains(&name.as_str())
@@ -210,6 +237,7 @@ impl Listing {
                 listing.foreign.push(name);
             }
         }
+        listing.backups = read_all(folders)?;
         listing.backups.sort_by(|a, b| (a.at(), &a.id).cmp(&(b.at(), &b.id)));
         let suspicions = suspicions(listing.backups.iter().map(Seen::of));
         for (place, full) in suspicions {

@@ -2,7 +2,7 @@
 //! It owns which file that is in which format, and that what is read is what was sealed; it leaves the formats to `manifest`.
 //! Invariant: a listing never has a large text in memory; damage to one backup, and what the volume does not let us read of it, is told with that backup.
 
-use super::files::{hex, open_file, read_small};
+use super::files::{hex, open_and_look, open_file, read_small};
 use super::names;
 use crate::error::{Error, Result};
 use crate::manifest::{Condensed, FIRST_FORMAT, Manifest, Summary, TableInShort, each_table};
@@ -35,8 +35,7 @@ pub(super) struct Short {
 pub(super) fn short(folder: &Path) -> Short {
     let path = folder.join(names::MANIFEST);
     let read = || -> Result<Short> {
-        let mut file = open_file(&path)?;
-        let metadata = file.metadata().map_err(|error| Error::io("look at", &path, error))?;
+        let (mut file, metadata) = open_and_look(&path)?;
         let (size, modified) = (metadata.len(), (metadata.mtime(), metadata.mtime_nsec()));
         let failed = |error| Error::io("read", &path, error);
         if size <= SMALL {
