@@ -137,7 +137,11 @@ fn a_listing_asks_for_no_contents_and_a_restore_does() {
     }
     assert!(kluis(&["list"]).keeping(&repo).run().done().stdout.contains("proven"));
     let place = cluster.database("place");
-    kluis(&["restore", "latest", "--to", &place.url()]).keeping(&repo).into(&cluster).run().failed(13, &["'contents.json' does not have the SHA-256 that it was written with"]);
+    kluis(&["restore", "latest", "--to", &place.url()])
+        .keeping(&repo)
+        .into(&cluster)
+        .run()
+        .failed(13, &["'contents.json' does not have the SHA-256 that it was written with"]);
     kluis(&["compare", "latest"]).of(&database).keeping(&repo).run().failed(13, &["cannot be used: 'contents.json': not a manifest"]);
     let shown = kluis(&["show", "latest"]).keeping(&repo).run().done();
     assert!(shown.stdout.contains("what it holds cannot be told"), "{}", shown.stdout);
