@@ -199,7 +199,7 @@ pub fn judgement(target: &str, known: &[Known], last_run: Option<Entry>, running
     if let Some(part) = known.last().filter(|backup| backup.incomplete) {
         remarks.push(format!("the newest backup, {}, is {}", part.id, part.fault.as_deref().unwrap_or("incomplete")));
     }
-    let emptied = known.iter().filter(sound).next_back().filter(|backup| suspicious(backup));
+    let emptied = known.iter().rfind(sound).filter(|backup| suspicious(backup));
     if let Some((backup, why)) = emptied.and_then(|backup| Some((backup, backup.suspicious.as_ref()?))) {
         remarks.push(format!("the newest backup, {}, is {why}: it is not relied upon; BACKUP_ALLOW_EMPTY=yes says that this is right", backup.id));
     }
@@ -222,7 +222,7 @@ pub fn judgement(target: &str, known: &[Known], last_run: Option<Entry>, running
         newest: newest.map(point),
         newest_proven: newest_proven.map(point),
         exceptions: newest_proven.map(|backup| backup.exceptions.clone()).unwrap_or_default(),
-        empty: known.iter().filter(sound).next_back().is_some_and(|backup| backup.empty) && !settings.allow_empty,
+        empty: known.iter().rfind(sound).is_some_and(|backup| backup.empty) && !settings.allow_empty,
         oldest: usable.first().copied().map(point),
         backups: known.len() as u64,
         proven: known.iter().filter(|backup| backup.proven).count() as u64,

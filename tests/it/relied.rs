@@ -136,7 +136,7 @@ fn a_backup_that_cannot_be_read_stops_no_other() {
         assert!(changed.success());
         std::os::unix::fs::chown(unreadable.join(names::MANIFEST), Some(0), Some(0)).unwrap();
     }
-    std::fs::set_permissions(unreadable.join(names::MANIFEST), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(unreadable.join(names::MANIFEST), std::fs::Permissions::from_mode(0o000)).unwrap();
     let status = run(&["status"]);
     assert!(status.code == Some(0) && status.stdout.contains("made 1 h ago"), "{status:#?}");
     let list = run(&["list"]);
