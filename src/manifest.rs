@@ -13,6 +13,7 @@ pub use summary::{Condensed, Dumped, Served, Summary, Text, Totals};
 use crate::exception::Exception;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 /// The format that this version writes, and the newest that it reads.
@@ -115,6 +116,10 @@ pub struct Origin {
     pub machine: Timestamp,
     /// The cluster's locale and encoding.
     pub locale: Locale,
+    /// The server's own settings by which values are computed (`DateStyle`, `TimeZone`, …): those that no setting of the database or the role hides. Empty in
+    /// backups of before.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub computing: BTreeMap<String, String>,
 }
 
 /// The locale of a cluster.

@@ -8,6 +8,7 @@ use super::session::{Rows, Session};
 use crate::error::Result;
 use crate::manifest::{Locale, Origin};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
 /// The cluster's own identifier, made by initdb and kept by every copy of the cluster. By a function that everybody may execute as long as nobody revoked that.
 const IDENTIFIER: &str = "SELECT system_identifier::pg_catalog.text FROM pg_catalog.pg_control_system()";
@@ -31,13 +32,14 @@ const TRANSACTIONS: &str = "SELECT pg_catalog.pg_current_snapshot()";
 const TEMPLATE: &str =
     "SELECT datcollate, datctype, pg_catalog.pg_encoding_to_char(encoding) FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) 'template0'";
 
-/// The locales that are settings of the server; where a setting of the database or the role hides the server's, it is unknown.
+/// The locales that are settings of the server, and the settings by which values are computed; where a setting of the database or the role hides the server's, it is unknown.
 const SETTINGS: &str = "SELECT s.name, CASE WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_db_role_setting o, pg_catalog.unnest(o.setconfig) AS own
         WHERE pg_catalog.split_part(own, '=', 1) OPERATOR(pg_catalog.=) s.name
             AND o.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())])
             AND o.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) session_user)]))
         THEN s.reset_val END
-    FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time']) ORDER BY s.name";
+    FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time',
+        'DateStyle', 'IntervalStyle', 'TimeZone', 'extra_float_digits', 'bytea_output', 'xmlbinary']) ORDER BY s.name";
 
 /// Reads all of it in the session's transaction, whose snapshot was taken just now. `machine`: this machine's clock at that moment.
 pub fn of(session: &mut Session, machine: Timestamp) -> Result<Origin> {
@@ -48,7 +50,7 @@ pub fn of(session: &mut Session, machine: Timestamp) -> Result<Origin> {
         None => one(session, TIMELINE_REPLAYED)?,
         known => known,
     };
-    let mut locale = Locale::default();
+    let (mut locale, mut computing) = (Locale::default(), BTreeMap::new());
     if let Some([collate, ctype, encoding]) = asked(session, TEMPLATE)?.as_ref().and_then(|rows| rows.iter().next()) {
         (locale.collate, locale.ctype, locale.encoding) = (collate.clone(), ctype.clone(), encoding.clone());
     }
@@ -58,7 +60,8 @@ pub fn of(session: &mut Session, machine: Timestamp) -> Result<Origin> {
             "lc_messages" => locale.messages = value,
             "lc_monetary" => locale.monetary = value,
             "lc_numeric" => locale.numeric = value,
-            _ => locale.time = value,
+            "lc_time" => locale.time = value,
+            name => computing.extend(value.map(|value| (name.to_owned(), value))),
         }
     }
     Ok(Origin {
@@ -68,6 +71,7 @@ pub fn of(session: &mut Session, machine: Timestamp) -> Result<Origin> {
         transactions,
         machine,
         locale,
+        computing,
     })
 }
 

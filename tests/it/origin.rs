@@ -39,7 +39,7 @@ fn a_role_that_may_only_read_learns_all_of_it() {
         open.execute("ROLLBACK").unwrap();
 
         let manifest = manifest(&repo.newest());
-        let Origin { system_identifier, timeline, wal, transactions, machine, locale } = manifest.origin.expect("the manifest tells of it");
+        let Origin { system_identifier, timeline, wal, transactions, machine, locale, computing } = manifest.origin.expect("the manifest tells of it");
         assert_eq!(system_identifier.unwrap(), cluster.value("postgres", "SELECT system_identifier FROM pg_control_system()"), "{major}");
         assert_eq!(timeline, Some(1), "{major}");
         let (wal, seen) = (position(&wal.unwrap()), transactions.unwrap());
@@ -47,6 +47,9 @@ fn a_role_that_may_only_read_learns_all_of_it() {
         assert!(is_unseen(&number, &seen), "{major}: {number} in {seen}");
         // Both clocks are this machine's.
         assert!(machine.duration_since(manifest.snapshot).abs() < SignedDuration::from_secs(60), "{major}: {machine} {}", manifest.snapshot);
+        // As every test server has them; our own settings and those of psql hide none.
+        assert_eq!(computing.get("DateStyle").map(String::as_str), Some("SQL, DMY"), "{major}: {computing:?}");
+        assert_eq!((computing.get("TimeZone").map(String::as_str), computing.len()), (Some("Europe/Amsterdam"), 6), "{major}: {computing:?}");
         let text = |name: &Option<String>| name.clone().unwrap_or_else(|| "unknown".to_owned());
         let locale = [&locale.encoding, &locale.collate, &locale.ctype, &locale.messages, &locale.monetary, &locale.numeric, &locale.time].map(text);
         // The database has a word of its own about times.
