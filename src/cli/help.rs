@@ -90,6 +90,9 @@ The verdict of each backup is the highest rung of proof that it has reached:
   proven          restored into a throwaway server and found equal
   proven, except 2  the same but for two things that no dump brings back; it counts as proven
   bad             not what it was when it was written: do not rely on it
+  suspicious      of an empty database, where an earlier backup held rows: not relied upon until
+                  BACKUP_ALLOW_EMPTY=yes, restored with --yes only
+  incomplete      files of it are missing or cut short: a copy broke off; not relied upon
   not understood  its manifest or proof cannot be read; it is never deleted
 
 Examples:
@@ -157,7 +160,7 @@ Exit codes: 0 done, 3 done with warnings, 2 the target is not empty or was not n
 
 pub(super) const PRUNE: &str = "\
 Prints the rule that keeps or deletes each backup, then deletes. A run does the same after each success, so this is rarely needed. \
-The newest proven backups, pinned ones and those that are not understood always stay. Nothing is deleted when the last run failed, when the clock is behind the newest backup, or when rows vanished.
+The newest proven backups, pinned ones and those that are not understood always stay. Nothing is deleted when the last run failed, when the clock is behind the newest backup, when rows vanished, or while a backup cannot be read.
 
 Examples:
   kluis prune --dry-run
