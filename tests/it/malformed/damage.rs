@@ -220,10 +220,10 @@ pub fn reseal(base: &Base, folder: &Path, seal: Seal) {
         return;
     }
     let path = folder.join(names::MANIFEST);
-    let json = |path: &Path| serde_json::from_slice::<Value>(&std::fs::read(path).unwrap_or_default());
+    let json = |path: &Path| serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok();
     let script = || std::fs::metadata(folder.join(&base.manifest.script.file)).map_or(0, |metadata| metadata.len());
     // Since format 2 the sections stand in a file of their own, which may be damaged itself.
-    if let (Seal::Whole, true, Ok(mut contents)) = (seal, folder.join(names::CONTENTS).exists(), json(&folder.join(names::CONTENTS))) {
+    if let (Seal::Whole, Some(mut contents)) = (seal, json(&folder.join(names::CONTENTS))) {
         fit_sections(&mut contents, script());
         std::fs::write(folder.join(names::CONTENTS), serde_json::to_string_pretty(&contents).expect("JSON can be written")).unwrap();
     }
