@@ -108,7 +108,15 @@ impl Sidecar<'_> {
         let now = Timestamp::now();
         for target in &self.config.targets {
             let settings = &target.settings;
-            let view = match status::read(&self.repository.target(&target.name), settings, now) {
+            let folder = self.repository.target(&target.name);
+            let look = || -> Result<status::View> {
+                let listing = Listing::read(&folder)?;
+                // Health checks look each minute, and the first run may be a day away.
+                listing.condense_if_free(&folder);
+                let history = if folder.exists()? { history::read(&folder)? } else { Vec::new() };
+                Ok(status::view(&target.name, &listing, &history, settings, now))
+            };
+            let view = match look() {
                 Ok(view) => view,
                 // Others may be well, and this one again tomorrow.
                 Err(error) => {

@@ -9,10 +9,12 @@ use super::{TargetFolder, names, staging};
 use crate::error::{Error, Kind, Result};
 use crate::exception::Exceptions;
 use crate::manifest::{BY_DRILL, Condensed, Manifest, Proof, Summary, TableInShort, Verdict};
+use crate::stop::Stop;
 use crate::units::{cut, format_count};
 use jiff::Timestamp;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// One backup.
 #[derive(Debug, Clone)]
@@ -255,6 +257,15 @@ impl Listing {
             if let Some(condensed) = &backup.condensed {
                 let _ = staging::annotate(target, &backup.id, names::CONDENSED, &condensed.render(), lock);
             }
+        }
+    }
+
+    /// The same where there is something to note, and nobody holds the lock.
+    pub fn condense_if_free(&self, target: &TargetFolder) {
+        if self.backups.iter().any(|backup| backup.condensed.is_some())
+            && let Ok(lock) = Lock::take(target, Duration::ZERO, &Stop::new())
+        {
+            self.condense(target, &lock);
         }
     }
 

@@ -5,11 +5,12 @@ use crate::support::cluster::Cluster;
 use crate::support::kluis::kluis;
 use crate::support::papers;
 use crate::support::repo::{Repo, manifest};
-use crate::support::{new_folder, stock};
+use crate::support::{new_folder, stock, wait_until};
 use kluis::manifest::{Proof, Summary};
 use kluis::repository::list::{Backup, Listing};
 use kluis::repository::{Repository, names};
 use kluis::script::unit::Unit;
+use rustix::process::Signal;
 use sha2::{Digest, Sha256};
 use std::path::Path;
 
@@ -185,4 +186,10 @@ fn what_a_large_manifest_of_the_first_format_says_is_noted_beside_it() {
     found("written again");
     std::fs::write(backup.join(names::CONDENSED), "{").unwrap();
     found("without a note that can be read");
+    // A sidecar that is due once a year notes it when it starts.
+    std::fs::remove_file(backup.join(names::CONDENSED)).unwrap();
+    let sidecar = kluis(&["serve"]).of(&database).keeping(&repo).env("BACKUP_SCHEDULE", "0 0 1 1 *").start();
+    wait_until("the sidecar has noted it", || backup.join(names::CONDENSED).exists());
+    sidecar.signal(Signal::TERM);
+    sidecar.wait();
 }
