@@ -229,7 +229,7 @@ impl<'m> Judge<'m> {
             ("pg_sequence", How::Changed(changes)) if changes.iter().all(|change| change.column == inventory::IDENTITY_TYPE) => {
                 self.except(Class::Accessory, format!("type of sequence {}", keys[0]));
             }
-            ("pg_constraint", How::Changed(changes)) if changes.iter().all(|change| change.column == inventory::NAME || is_laxer(change)) => {
+            ("pg_constraint", How::Changed(changes)) if changes.iter().all(|change| is_name_left_out(change) || is_laxer(change)) => {
                 for change in changes {
                     let what = if change.column == inventory::NAME { "name" } else { "state" };
                     self.except(Class::Accessory, format!("{what} of {}", object(difference)));
@@ -253,6 +253,12 @@ impl<'m> Judge<'m> {
         let (plain, quoted) = (format!("{what} {name}"), format!("{what} {}", quote_ident(name)));
         self.manifest.not_included.iter().any(|announced| announced.class == class && (announced.object == plain || announced.object == quoted))
     }
+}
+
+/// Whether it is the name of a NOT NULL that pg_dump leaves out: one that the server would have chosen. Another name is written, and has to come back.
+fn is_name_left_out(change: &Change) -> bool {
+    let chosen = |name: &[u8]| String::from_utf8_lossy(name).trim_end_matches(|c: char| c.is_ascii_digit()).ends_with("_not_null");
+    change.column == inventory::NAME && change.source.as_deref().is_some_and(chosen)
 }
 
 /// Whether an inherited constraint is checked less after a restore: its parent's own state is compared by itself.

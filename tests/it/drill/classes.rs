@@ -27,7 +27,7 @@ const MORE: &[(&str, &str)] = &[
     ("ALTER FOREIGN DATA WRAPPER w OPTIONS (ADD debug 'true')", "foreign_data_wrapper w: not as in the snapshot (fdwoptions)"),
     ("ALTER FOREIGN TABLE far OPTIONS (SET place 'there')", "foreign_table public.far: not as in the snapshot (ftoptions)"),
     ("ALTER TABLE child NO INHERIT parent", "inherits public.child"),
-    ("ALTER TABLE parent RENAME CONSTRAINT parent_a_not_null TO named", "constraint named public.parent"),
+    ("ALTER TABLE parent ALTER COLUMN a DROP NOT NULL", "constraint NOT NULL a public.parent"),
     ("DROP LANGUAGE own_language", "language own_language:"),
     ("DROP TABLE parted; CREATE TABLE parted (a int, b int) PARTITION BY RANGE (b)", "partitioned_table public.parted: not as in the snapshot (partattrs)"),
     ("ALTER PUBLICATION of_schema DROP TABLES IN SCHEMA second", "publication_namespace of_schema second:"),
