@@ -2,6 +2,7 @@
 //! It owns the formats and their versions; it leaves reading and writing files to `repository`.
 //! Invariant: a manifest of a newer format is refused by name, never half understood. `docs/FORMAT.md` is the specification.
 
+mod checks;
 mod proof;
 mod reading;
 mod summary;
@@ -9,6 +10,8 @@ mod summary;
 pub use proof::{BY_DRILL, BY_VERIFY, DrillFacts, PROOF_FORMAT, Proof, Rung, Sandbox, Verdict};
 pub use reading::{TableInShort, each_table};
 pub use summary::{Condensed, Dumped, Served, Summary, Text, Totals};
+
+use checks::{TOO_MANY_ROWS, consistent_files, consistent_script};
 
 use crate::exception::Exception;
 use jiff::Timestamp;
@@ -532,42 +535,6 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-const TOO_MANY_ROWS: &str = "the tables' rows are impossibly many";
-
-/// Whether these can be the files of a backup.
-fn consistent_files(files: &[File]) -> Result<(), String> {
-    if files.iter().map(|file| file.bytes).try_fold(0, u64::checked_add).is_none() {
-        return Err("the files are impossibly large".to_owned());
-    }
-    for (place, file) in files.iter().enumerate() {
-        // A name from a file that anyone may have edited must not lead out of the folder.
-        if file.name.is_empty() || file.name.starts_with('.') || file.name.contains(['/', '\\', '\n', '\0']) {
-            return Err("a file has a name that cannot be a file's name in this folder".to_owned());
-        }
-        if file.sha256.len() != 64 || !file.sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(format!("the hash of '{}' is not a SHA-256", file.name));
-        }
-        // There are less than ten.
-        if files[..place].iter().any(|other| other.name == file.name) {
-            return Err(format!("'{}' is among the files twice", file.name));
-        }
-    }
-    Ok(())
-}
-
-/// Whether the script's sections follow each other, and end where it ends.
-fn consistent_script(script: &Script, files: &[File]) -> Result<(), String> {
-    let mut end = 0;
-    for section in &script.sections {
-        if section.offset != end {
-            return Err(format!("section '{}' does not begin where the one before it ends", section.name));
-        }
-        end = section.offset.checked_add(section.bytes).ok_or_else(|| format!("section '{}' is impossibly long", section.name))?;
-    }
-    let file = files.iter().find(|file| file.name == script.file).ok_or("the script is not among the files")?;
-    if file.bytes == end { Ok(()) } else { Err("the script's sections do not add up to its size".to_owned()) }
 }
 
 fn render(value: &impl Serialize) -> Vec<u8> {

@@ -2,8 +2,9 @@
 //! It owns what is kept of them; it leaves opening files to `repository`.
 //! Invariant: but for the whole, nothing grows with the number of tables.
 
+use super::checks::{TOO_MANY_ROWS, consistent_files, consistent_script};
 use super::summary::{Dumped, Served, Summary, Text, Totals};
-use super::{FIRST_FORMAT, FORMAT, File, LargeObjects, Manifest, Origin, Script, TOO_MANY_ROWS, consistent_files, consistent_script, located};
+use super::{FIRST_FORMAT, FORMAT, File, LargeObjects, Manifest, Origin, Script, located};
 use crate::exception::Exception;
 use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};

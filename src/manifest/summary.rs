@@ -3,7 +3,8 @@
 //! Invariant: it names no table, column or role and has no digest of rows, so that it may stay in clear where the rest is sealed; and it has the hash of every
 //! other file, so that its own hash covers the whole backup.
 
-use super::{FIRST_FORMAT, FORMAT, File, Manifest, Origin, consistent_files, located, reading, render};
+use super::checks::consistent_files;
+use super::{FIRST_FORMAT, FORMAT, File, Manifest, Origin, located, reading, render};
 use crate::exception::Class;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
