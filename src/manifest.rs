@@ -12,6 +12,7 @@ pub use reading::{TableInShort, each_table};
 pub use summary::{Condensed, Dumped, Served, Summary, Text, Totals};
 
 use checks::{TOO_MANY_ROWS, consistent_files, consistent_script};
+use reading::{located, render};
 
 use crate::exception::Exception;
 use jiff::Timestamp;
@@ -535,20 +536,4 @@ impl Manifest {
         }
         Ok(())
     }
-}
-
-fn render(value: &impl Serialize) -> Vec<u8> {
-    let mut text = serde_json::to_vec_pretty(value).expect("plain data always has a JSON form");
-    text.push(b'\n');
-    text
-}
-
-/// Where a JSON text is wrong, without quoting any of it: it may hold names that were planted there.
-fn located(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Syntax => "broken JSON",
-        serde_json::error::Category::Eof => "the text ends too early",
-        _ => "a field is missing or of the wrong kind",
-    };
-    format!("{what} at line {}, column {}", error.line(), error.column())
 }

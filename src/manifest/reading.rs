@@ -4,11 +4,11 @@
 
 use super::checks::{TOO_MANY_ROWS, consistent_files, consistent_script};
 use super::summary::{Dumped, Served, Summary, Text, Totals};
-use super::{FIRST_FORMAT, FORMAT, File, LargeObjects, Manifest, Origin, Script, located};
+use super::{FIRST_FORMAT, FORMAT, File, LargeObjects, Manifest, Origin, Script};
 use crate::exception::Exception;
 use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de};
+use serde::{Deserialize, Serialize, de};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
@@ -238,4 +238,21 @@ pub fn each_table(text: impl Read, found: &mut dyn FnMut(TableInShort)) -> Resul
     }
     let mut text = serde_json::Deserializer::from_reader(text);
     text.deserialize_map(Whole(found)).and_then(|()| text.end()).map_err(|error| format!("not what a backup holds: {}", located(&error)))
+}
+
+/// Plain data as pretty JSON and a line end.
+pub(super) fn render(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec_pretty(value).expect("plain data always has a JSON form");
+    text.push(b'\n');
+    text
+}
+
+/// Where a JSON text is wrong, without quoting any of it: it may hold names that were planted there.
+pub(super) fn located(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Syntax => "broken JSON",
+        serde_json::error::Category::Eof => "the text ends too early",
+        _ => "a field is missing or of the wrong kind",
+    };
+    format!("{what} at line {}, column {}", error.line(), error.column())
 }
