@@ -70,11 +70,27 @@ impl Words {
                     return false;
                 }
                 let Some(before) = &self.before else { return true };
-                let line = memchr::memrchr(b'\n', &body[..at]).map_or(0, |end| end + 1);
-                memchr::memmem::find(&body[line..at], before).is_some()
+                let line = line_of(body, at);
+                memchr::memmem::find(&body[line..at], before).is_some() || stands_before(body, at, line, before)
             })
         })
     }
+}
+
+/// Where the line begins that this place is in.
+fn line_of(body: &[u8], at: usize) -> usize {
+    memchr::memrchr(b'\n', &body[..at]).map_or(0, |end| end + 1)
+}
+
+/// How many lines a name or a type may take that holds line feeds.
+const LINES: usize = 4;
+
+/// Whether it stands a few lines before, as a name in between holds line feeds: neither does another column's line end there, nor does another clause begin.
+fn stands_before(body: &[u8], at: usize, line: usize, before: &[u8]) -> bool {
+    let begin = (0..LINES).fold(line, |begin, _| if begin == 0 { 0 } else { line_of(body, begin - 1) });
+    let Some(found) = memchr::memmem::rfind(&body[begin..at], before) else { return false };
+    let between = &body[begin + found + before.len()..at];
+    [",\n", "DEFAULT ", "CHECK (", "AS ("].iter().all(|stop| memchr::memmem::find(between, stop.as_bytes()).is_none())
 }
 
 /// What both sides are brought to: empty lines are no part of an entry's body, and names may be quoted all (`quote_all_identifiers`).
@@ -175,6 +191,18 @@ mod tests {
             assert_eq!(qualified(text), Some((schema.to_owned(), name.to_owned())), "{text}");
         }
         assert_eq!(qualified("\"open"), None);
+    }
+
+    #[test]
+    fn names_with_line_feeds_do_not_end_a_line() {
+        let script = "--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n    a public.\"of\nfeed\"[] DEFAULT ARRAY['x'::public.\"of\nfeed\"],\n    id integer,\n    b integer DEFAULT 7,\n    CONSTRAINT \"x\nfeed_check\" CHECK (((\"y\nz\")::text = 'q'::text))\n);\n\n";
+        let found = |catalogue: &str, keys: &[&str], source: &str| {
+            let words = Words::of(catalogue, "", keys, source.as_bytes(), "it".into()).expect("it is known how pg_dump writes it");
+            missing(vec![words], [script.as_bytes()]).unwrap().is_empty()
+        };
+        assert!(found("pg_attrdef", &["public.t", "a"], "ARRAY['x'::public.\"of\nfeed\"]"));
+        assert!(found("pg_constraint", &["x\nfeed_check", "public.t"], "((\"y\nz\")::text = 'q'::text)"));
+        assert!(found("pg_attrdef", &["public.t", "b"], "7") && !found("pg_attrdef", &["public.t", "id"], "7"), "the next column's");
     }
 
     const SCRIPT: &str = "--\n-- Name: t; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.t (\n    id integer DEFAULT 1,\n    \"Other\" integer DEFAULT 2,\n    long text DEFAULT lower('A' || 'B') NOT NULL,\n    twelve integer DEFAULT 12,\n    e text DEFAULT \nCASE\n    WHEN true THEN 1\nEND,\n    CONSTRAINT c CHECK (((a)::text = 'x'::text))\n);\n\n\n--\n-- Name: u; Type: TABLE; Schema: public; Owner: o\n--\n\nCREATE TABLE public.u (\n    id integer DEFAULT 3,\n    CONSTRAINT c CHECK ((b > 0))\n);\n\n--\n-- Name: v; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.v AS\n SELECT 1 AS one;\n\n--\n-- Name: w; Type: VIEW; Schema: public; Owner: o\n--\n\nCREATE VIEW public.w AS\n SELECT t.a\n   FROM public.t\n  WHERE (t.a > 1);\n\n";

@@ -30,12 +30,21 @@ fn number(name: &str) -> Option<u64> {
 impl Campaign {
     /// A campaign, with the size of its short slice.
     pub fn new(name: &'static str, short: u64) -> Campaign {
+        Campaign::seeded(name, short, None)
+    }
+
+    /// One whose short slice has always the same seed: it shows what held before, and the campaign itself looks for what does not.
+    pub fn with_a_slice(name: &'static str, short: u64, seed: u64) -> Campaign {
+        Campaign::seeded(name, short, Some(seed).filter(|_| number("KLUIS_CAMPAIGN_SIZE").is_none()))
+    }
+
+    fn seeded(name: &'static str, short: u64, seed: Option<u64>) -> Campaign {
         let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(1, |time| time.as_millis() as u64);
         let campaign = Campaign {
             name,
             size: number("KLUIS_CAMPAIGN_SIZE").unwrap_or(short),
             major: number("KLUIS_CAMPAIGN_MAJOR"),
-            seed: number("KLUIS_CAMPAIGN_SEED").unwrap_or(clock),
+            seed: number("KLUIS_CAMPAIGN_SEED").or(seed).unwrap_or(clock),
             begun: Instant::now(),
             limit: number("KLUIS_CAMPAIGN_MINUTES").map(|minutes| Duration::from_secs(60 * minutes)),
             next: AtomicU64::new(number("KLUIS_CAMPAIGN_FROM").unwrap_or(0)),

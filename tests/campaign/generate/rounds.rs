@@ -37,7 +37,7 @@ struct Shared {
 
 #[test]
 fn generate() {
-    let campaign = Campaign::new("generate", 20);
+    let campaign = Campaign::with_a_slice("generate", 20, 1002);
     let clusters: Vec<(u32, Cluster)> = MAJORS
         .into_iter()
         .filter(|major| campaign.major.is_none_or(|only| only == u64::from(*major)))
