@@ -48,6 +48,8 @@ pub struct Short {
     pub plain_bytes: Option<u64>,
     /// The size of the database on its server, in bytes.
     pub database_bytes: Option<u64>,
+    /// Whether a drill has proven it, and all of it is still there.
+    pub proven: bool,
     /// The latest drill that proved it.
     pub evidence: Option<Evidence>,
     /// Why it is bad or not understood.
@@ -100,6 +102,7 @@ impl Short {
             tables: manifest.map(|manifest| manifest.totals.tables),
             plain_bytes: manifest.map(|manifest| manifest.script.plain_bytes),
             database_bytes: manifest.map(|manifest| manifest.database.bytes),
+            proven: backup.is_proven(),
             evidence: proof.filter(|proof| proof.proven()).and_then(Evidence::of),
             remark: remark.map(|text| shortened(&text)),
             fault: backup.fault().map(|text| shortened(&text)),
@@ -120,7 +123,7 @@ impl Short {
             bad: self.candidate.standing == Standing::Bad,
             incomplete: self.candidate.standing == Standing::Incomplete,
             suspicious: self.suspicious.clone(),
-            proven: self.evidence.is_some() && !matches!(self.candidate.standing, Standing::Bad | Standing::Incomplete),
+            proven: self.proven,
             empty: self.empty,
             exceptions: self.exceptions.clone(),
             fault: self.fault.clone(),

@@ -105,7 +105,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
     staging::sweep(folder, lock)?;
 
     clock.step("preflight");
-    let listing = Listing::read(folder)?;
+    let mut listing = Listing::read(folder)?;
     listing.condense(folder, lock);
     let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());
     let preflight = preflight::check(&context.target.connection, context.places, settings.lock_wait, repository, last, stop)?;
@@ -159,19 +159,10 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         warnings.push(format!("{EMPTY}; BACKUP_ALLOW_EMPTY=yes says that this is right"));
     }
     // From here on a backup exists: what fails now is a warning.
-    let pointed = Listing::read(folder).and_then(|listing| {
-        warnings.extend(
-            listing
-                .backups
-                .iter()
-                .find(|backup| backup.id == id)
-                .and_then(|backup| backup.suspicious.as_ref())
-                .map(|why| format!("this backup is {why}: it is not relied upon, and the earlier one stays the latest")),
-        );
-        staging::point_latest(folder, listing.latest().map(|latest| latest.id.as_str()), lock)
-    });
+    let backup = listing.add(Backup::read(path)).clone();
+    warnings.extend(backup.suspicious.as_ref().map(|why| format!("this backup is {why}: it is not relied upon, and the earlier one stays the latest")));
+    let pointed = staging::point_latest(folder, listing.latest().map(|latest| latest.id.as_str()), lock);
     warnings.extend(pointed.err().map(|error| format!("the link 'latest' could not be set: {}", error.chain())));
-    let backup = Backup::read(path);
 
     let proof = if matches!(settings.drill, Drill::EveryBackup) {
         clock.step("prove");

@@ -6,7 +6,7 @@ use crate::config::{Drill, Settings};
 use crate::error::Result;
 use crate::exception::Exceptions;
 use crate::repository::TargetFolder;
-use crate::repository::history::{self, Entry, Outcome};
+use crate::repository::history::{Entry, Outcome};
 use crate::repository::list::{Backup, Listing};
 use crate::units::{cut, format_age};
 use jiff::{SignedDuration, Timestamp};
@@ -92,6 +92,13 @@ pub struct Known {
     pub fault: Option<String>,
 }
 
+impl Known {
+    /// As [`Backup::is_sound`].
+    fn is_sound(&self) -> bool {
+        self.understood && !self.bad && !self.incomplete
+    }
+}
+
 impl From<&Backup> for Known {
     fn from(backup: &Backup) -> Known {
         Known {
@@ -164,8 +171,7 @@ pub struct View {
 
 /// Reads a target's folder, which need not be there yet, and judges it.
 pub fn read(folder: &TargetFolder, settings: &Settings, now: Timestamp) -> Result<View> {
-    let listing = Listing::read(folder)?;
-    let history = if folder.exists()? { history::read(folder)? } else { Vec::new() };
+    let (listing, history) = Listing::with_history(folder)?;
     Ok(view(&folder.name, &listing, &history, settings, now))
 }
 
@@ -180,7 +186,7 @@ pub fn view(target: &str, listing: &Listing, history: &[Entry], settings: &Setti
 /// Judges a target by its backups, oldest first, and the last run that was not skipped.
 pub fn judgement(target: &str, known: &[Known], last_run: Option<Entry>, running: bool, settings: &Settings, now: Timestamp) -> View {
     let point = |backup: &Known| Point { id: backup.id.clone(), at: backup.at };
-    let sound = |backup: &&Known| backup.understood && !backup.bad && !backup.incomplete;
+    let sound = |backup: &&Known| backup.is_sound();
     let suspicious = |backup: &Known| backup.suspicious.is_some() && !settings.allow_empty;
     let usable: Vec<&Known> = known.iter().filter(sound).filter(|backup| !suspicious(backup)).collect();
     // A backup from the future says that a clock was wrong, and nothing about today.
@@ -282,7 +288,7 @@ fn unreliable(known: &[Known]) -> String {
     let count = |is: &dyn Fn(&Known) -> bool| known.iter().filter(|backup| is(backup)).count();
     let bad = count(&|backup| backup.understood && backup.bad && !backup.incomplete);
     let incomplete = count(&|backup| backup.understood && backup.incomplete);
-    let ahead = count(&|backup| backup.understood && !backup.bad && !backup.incomplete);
+    let ahead = count(&Known::is_sound);
     let parts = [(bad, "bad"), (incomplete, "incomplete"), (all - bad - incomplete - ahead, "not understood"), (ahead, "dated in the future")];
     let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let says = known.last().and_then(|newest| Some(format!("; the newest, {}, is {}", newest.id, cut(newest.fault.as_ref()?, 300)))).unwrap_or_default();

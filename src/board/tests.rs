@@ -78,6 +78,7 @@ fn a_backup_that_is_there_knows_better_than_the_history() {
         tables: None,
         plain_bytes: None,
         database_bytes: None,
+        proven: standing == Standing::Proven,
         evidence: None,
         remark: None,
         fault: None,

@@ -109,15 +109,12 @@ impl Sidecar<'_> {
         for target in &self.config.targets {
             let settings = &target.settings;
             let folder = self.repository.target(&target.name);
-            let look = || -> Result<status::View> {
-                let listing = Listing::read(&folder)?;
-                // Health checks look each minute, and the first run may be a day away.
-                listing.condense_if_free(&folder);
-                let history = if folder.exists()? { history::read(&folder)? } else { Vec::new() };
-                Ok(status::view(&target.name, &listing, &history, settings, now))
-            };
-            let view = match look() {
-                Ok(view) => view,
+            let view = match Listing::with_history(&folder) {
+                Ok((listing, history)) => {
+                    // Health checks look each minute, and the first run may be a day away.
+                    listing.condense_if_free(&folder);
+                    status::view(&target.name, &listing, &history, settings, now)
+                }
                 // Others may be well, and this one again tomorrow.
                 Err(error) => {
                     self.tell(Level::Error, "target", Some(&target.name), format!("its backups cannot be read: {}", chain(&error)));

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::error::{Error, Kind};
 use crate::exception::{self, Exceptions};
 use crate::prune;
-use crate::repository::history::{self, Entry, Outcome};
+use crate::repository::history::{Entry, Outcome};
 use crate::repository::list::{Backup, Listing};
 use crate::repository::{TargetFolder, names};
 use crate::retention::Suspension;
@@ -37,12 +37,7 @@ impl Failed {
 
 /// Looks at a target. `failed`: the last run of this process, if it failed.
 pub fn observe(folder: &TargetFolder, settings: &Settings, failed: Option<&Failed>, now: Timestamp) -> Seen {
-    let read = || {
-        let listing = Listing::read(folder)?;
-        let history = if folder.exists()? { history::read(folder)? } else { Vec::new() };
-        Ok::<_, Error>((listing, history))
-    };
-    match read() {
+    match Listing::with_history(folder) {
         Ok((listing, history)) => see(&folder.name, &listing, &history, settings, failed, now),
         Err(error) => unreadable(&folder.name, &error, failed, settings, now),
     }
@@ -203,7 +198,7 @@ fn shrinkage(listing: &Listing, settings: &Settings, now: Timestamp) -> Option<T
 
 /// Since the first of the backups that are empty one after the other up to the newest.
 fn empty(listing: &Listing, view: &View) -> Option<Trouble> {
-    let mut sound = listing.backups.iter().rev().filter(|backup| backup.manifest.is_ok() && !backup.is_bad() && backup.incomplete.is_none()).peekable();
+    let mut sound = listing.backups.iter().rev().filter(|backup| backup.is_sound()).peekable();
     let newest = *sound.peek().filter(|_| view.empty)?;
     let since = sound.take_while(|backup| backup.is_empty()).last().map_or(newest.at(), Backup::at);
     let text = newest.suspicious.as_ref().map_or_else(|| EMPTY.to_owned(), |why| format!("backup {} is {why}: it is not relied upon", newest.id));

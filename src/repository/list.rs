@@ -3,6 +3,7 @@
 //! Invariant: an error while reading is an error, never a shorter list: a prune must not see fewer backups than there are.
 
 use super::files::read_small;
+use super::history::{self, Entry};
 use super::lock::Lock;
 use super::reading::{self, missing, unreadable};
 use super::{TargetFolder, names, staging};
@@ -109,9 +110,14 @@ impl Backup {
         self.manifest.is_ok() && matches!(&self.proof, Ok(Some(proof)) if proof.verdict == Verdict::Bad && proof.by == BY_DRILL)
     }
 
-    /// Whether it may be relied upon: it is understood, whole, not known to be bad, and not suspicious.
+    /// Whether nothing is wrong with it: it is understood, whole, and not known to be bad.
+    pub fn is_sound(&self) -> bool {
+        self.manifest.is_ok() && !self.is_bad() && self.incomplete.is_none()
+    }
+
+    /// Whether it may be relied upon: nothing is wrong with it, and it is not suspicious.
     pub fn is_relied_upon(&self) -> bool {
-        self.manifest.is_ok() && !self.is_bad() && self.incomplete.is_none() && self.suspicious.is_none()
+        self.is_sound() && self.suspicious.is_none()
     }
 
     /// In a few words why it is not relied upon; nothing where it may be.
@@ -240,15 +246,34 @@ impl Listing {
             }
         }
         listing.backups = read_all(folders)?;
-        listing.backups.sort_by(|a, b| (a.at(), &a.id).cmp(&(b.at(), &b.id)));
-        let suspicions = suspicions(listing.backups.iter().map(Seen::of));
-        for (place, full) in suspicions {
-            let why = suspicion(&listing.backups[full].id, listing.backups[full].manifest.as_ref().map_or(0, Summary::rows));
-            listing.backups[place].suspicious = Some(why);
-        }
+        listing.in_order();
         listing.leftovers.sort();
         listing.foreign.sort();
         Ok(listing)
+    }
+
+    /// Adds a backup that was published since the folder was read, and returns it.
+    pub fn add(&mut self, backup: Backup) -> &Backup {
+        let id = backup.id.clone();
+        self.backups.push(backup);
+        self.in_order();
+        self.backups.iter().rev().find(|backup| backup.id == id).expect("it was added")
+    }
+
+    /// The same, and what is known of the target's runs.
+    pub fn with_history(target: &TargetFolder) -> Result<(Listing, Vec<Entry>)> {
+        let listing = Listing::read(target)?;
+        Ok((listing, if target.exists()? { history::read(target)? } else { Vec::new() }))
+    }
+
+    /// Puts the oldest first, and finds out which of them are suspicious.
+    fn in_order(&mut self) {
+        self.backups.sort_by(|a, b| (a.at(), &a.id).cmp(&(b.at(), &b.id)));
+        for (place, full) in suspicions(self.backups.iter().map(Seen::of)) {
+            let full = &self.backups[full];
+            let why = suspicion(&full.id, full.manifest.as_ref().map_or(0, Summary::rows));
+            self.backups[place].suspicious = Some(why);
+        }
     }
 
     /// Notes beside large manifests of format 1 what they say in short: whoever lists them next need not read them. What cannot be noted is read again.
@@ -339,7 +364,7 @@ pub struct Seen {
 impl Seen {
     fn of(backup: &Backup) -> Seen {
         let allowed = backup.manifest.as_ref().is_ok_and(|summary| summary.empty_allowed);
-        Seen { sound: backup.manifest.is_ok() && !backup.is_bad() && backup.incomplete.is_none(), empty: backup.is_empty(), allowed }
+        Seen { sound: backup.is_sound(), empty: backup.is_empty(), allowed }
     }
 }
 

@@ -179,7 +179,7 @@ pub(super) fn missing(error: &Error) -> bool {
     io_cause(error).is_some_and(|cause| cause.kind() == io::ErrorKind::NotFound)
 }
 
-/// Errors of the volume, as opposed to a backup that is damaged: these end the listing.
+/// Errors of the volume, as opposed to a backup that is damaged: then nobody knows what there is.
 pub(super) fn unreadable(error: &Error) -> bool {
     // A link (ELOOP under O_NOFOLLOW) or a folder where a file should be is damage to this one backup.
     let damaged =
