@@ -17,8 +17,7 @@ use reading::{located, render};
 use crate::exception::Exception;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The format that this version writes, and the newest that it reads.
 pub const FORMAT: u32 = 2;
@@ -258,8 +257,8 @@ impl Property {
         format!("{}{database}{}", self.before, self.after)
     }
 
-    /// Whether it is a setting by which an expression says one thing or another, and which cannot get into a restore's way. `pg_restore --create` gives it before anything
-    /// is computed: CHECKs, generated columns, materialized views. A setting whose name has a dot is the database's own, where it is none of an extension.
+    /// Whether it is a setting by which an expression says one thing or another, and which cannot get into a restore's way. `pg_restore --create` gives it
+    /// before anything is computed: CHECKs, generated columns, materialized views. A setting whose name has a dot is the database's own, where it is none of an extension.
     pub fn computes(&self, extensions: &[Extension]) -> bool {
         const NAMES: [&str; 9] =
             ["datestyle", "intervalstyle", "timezone", "timezone_abbreviations", "extra_float_digits", "bytea_output", "xmlbinary", "lc_time", "lc_numeric"];

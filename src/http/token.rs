@@ -4,7 +4,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::postgres::connection::Secret;
-use crate::repository::files::{open_file, own_folder, read_small, replace};
+use crate::repository::files::{hex, open_file, own_folder, read_small, replace};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -29,7 +29,7 @@ pub fn own(scratch: &Path) -> Result<Secret> {
 pub fn fresh() -> Result<Secret> {
     let mut bytes = [0; BYTES];
     openssl::rand::rand_bytes(&mut bytes).map_err(|error| Error::new(Kind::Failed, "cannot make a random token").because(error))?;
-    Ok(Secret::from(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    Ok(Secret::from(hex(&bytes)))
 }
 
 /// The token kept in this scratch folder, where there is one.

@@ -3,13 +3,12 @@
 //! Invariant: but for the whole, nothing grows with the number of tables.
 
 use super::checks::{TOO_MANY_ROWS, consistent_files, consistent_script};
-use super::summary::{Dumped, Served, Summary, Text, Totals};
+use super::summary::{Dumped, Served, Summary, Text, Totals, by_class};
 use super::{FIRST_FORMAT, FORMAT, File, LargeObjects, Manifest, Origin, Script};
 use crate::exception::Exception;
 use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize, de};
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 
@@ -72,7 +71,8 @@ fn read<T: de::DeserializeOwned>(text: impl Read, format: u32) -> Result<T, Stri
     serde_json::from_reader(text).map_err(|error| wrong(format, &error))
 }
 
-fn wrong(format: u32, error: &serde_json::Error) -> String {
+/// What is wrong with a text of this format.
+pub(super) fn wrong(format: u32, error: &serde_json::Error) -> String {
     format!("not a manifest of format {format}: {}", located(error))
 }
 
@@ -118,8 +118,7 @@ fn in_short(first: First) -> Result<Summary, String> {
     }
     consistent_files(&first.files)?;
     consistent_script(&first.script, &first.files)?;
-    let (objects, mut not_included) = (first.large_objects, BTreeMap::new());
-    first.not_included.iter().for_each(|missing| *not_included.entry(missing.class).or_default() += 1);
+    let objects = first.large_objects;
     Ok(Summary {
         format: FIRST_FORMAT,
         kluis: first.kluis,
@@ -142,7 +141,7 @@ fn in_short(first: First) -> Result<Summary, String> {
         },
         warnings: first.warnings.len() as u64,
         empty_allowed: first.empty_allowed,
-        not_included,
+        not_included: by_class(&first.not_included),
         files: first.files,
     })
 }

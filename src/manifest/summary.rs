@@ -4,8 +4,8 @@
 //! other file, so that its own hash covers the whole backup.
 
 use super::checks::consistent_files;
-use super::{FIRST_FORMAT, FORMAT, File, Manifest, Origin, located, reading, render};
-use crate::exception::Class;
+use super::{FIRST_FORMAT, FORMAT, File, Manifest, Origin, reading, render};
+use crate::exception::{Class, Exception};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -105,8 +105,6 @@ impl Summary {
     /// The summary of a backup, in the format that is written. The manifest's files are all that there are.
     pub fn of(manifest: &Manifest) -> Summary {
         let (server, database) = (&manifest.server, &manifest.database);
-        let mut not_included = BTreeMap::new();
-        manifest.not_included.iter().for_each(|missing| *not_included.entry(missing.class).or_default() += 1);
         Summary {
             format: manifest.format,
             kluis: manifest.kluis.clone(),
@@ -129,7 +127,7 @@ impl Summary {
             },
             warnings: manifest.warnings.len() as u64,
             empty_allowed: manifest.empty_allowed,
-            not_included,
+            not_included: by_class(&manifest.not_included),
             files: manifest.files.clone(),
         }
     }
@@ -137,10 +135,9 @@ impl Summary {
     /// Reads `manifest.json` of any format that is known; of the first, which may be large, no more is kept than belongs into a summary. `head`: its first
     /// bytes, or all; `rest`: the others. The error says in one line what is wrong with it.
     pub fn read(head: &[u8], rest: impl Read) -> Result<Summary, String> {
-        let wrong = |format: u32, error: &serde_json::Error| format!("not a manifest of format {format}: {}", located(error));
         let summary = match reading::format_of(head)? {
             FIRST_FORMAT => return reading::first_in_short(head.chain(rest)),
-            FORMAT => serde_json::from_reader(head.chain(rest)).map_err(|error| wrong(FORMAT, &error))?,
+            FORMAT => serde_json::from_reader(head.chain(rest)).map_err(|error| reading::wrong(FORMAT, &error))?,
             format => return Err(reading::unknown(format)),
         };
         Summary::consistent(summary)
@@ -151,7 +148,7 @@ impl Summary {
         match reading::format_of(text)? {
             FIRST_FORMAT => reading::first_in_short_of(text),
             FORMAT => {
-                let summary = serde_json::from_slice(text).map_err(|error| format!("not a manifest of format {FORMAT}: {}", located(&error)))?;
+                let summary = serde_json::from_slice(text).map_err(|error| reading::wrong(FORMAT, &error))?;
                 Summary::consistent(summary)
             }
             format => Err(reading::unknown(format)),
@@ -200,6 +197,13 @@ impl Summary {
         }
         Ok(self)
     }
+}
+
+/// How many of these there are of each class.
+pub(super) fn by_class(missing: &[Exception]) -> BTreeMap<Class, u64> {
+    let mut count = BTreeMap::new();
+    missing.iter().for_each(|missing| *count.entry(missing.class).or_default() += 1);
+    count
 }
 
 /// What a large manifest of the first format says in short, noted beside it (`summary.json`): it counts only for the file that it was read from.
