@@ -6,6 +6,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::manifest::Manifest;
 use crate::postgres::connection::Connection;
+use crate::postgres::opening::COMPUTING;
 use crate::postgres::quote::{quote_ident, quote_literal};
 use crate::postgres::server_error::ServerError;
 use crate::postgres::session::Session;
@@ -21,7 +22,8 @@ pub fn as_the_source(connection: &Connection, manifest: &Manifest, stop: &Stop) 
     let Some(wanted) = manifest.origin.as_ref().map(|origin| &origin.computing) else { return Ok(()) };
     let mut session = Session::connect(connection, stop)?;
     let mut given = BTreeMap::new();
-    for (name, value) in wanted {
+    // Of a manifest that somebody wrote nothing else is given.
+    for (name, value) in wanted.iter().filter(|(name, _)| COMPUTING.contains(&name.as_str())) {
         if own(&mut session, name)?.is_none_or(|own| own == *value) {
             continue;
         }

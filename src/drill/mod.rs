@@ -117,10 +117,8 @@ pub fn drill(request: &Request<'_>, stop: &Stop, observer: &dyn Observer) -> Res
         // Nothing of the backup but its locale has been looked at by a server yet.
         Err(error) => return Ok(Verdict::CannotJudge(vec![reasons::finding(&error, with_hint(&error))])),
     };
-    if let Err(error) = computing::as_the_source(&server.connection("postgres"), manifest, stop) {
-        return ended(Ok(server), Err(error));
-    }
-    let judged = Judge { request, manifest, tools: &tools, server: &server, begun, stop, observer }.verdict(&verified);
+    let judged = computing::as_the_source(&server.connection("postgres"), manifest, stop)
+        .and_then(|()| Judge { request, manifest, tools: &tools, server: &server, begun, stop, observer }.verdict(&verified));
     let crashed = !server.is_running();
     let judged = match judged {
         Err(error) if crashed && !matches!(error.kind(), Kind::Interrupted | Kind::TimedOut) => {

@@ -64,7 +64,7 @@ const OURS: &[Setting] = &[
 ];
 
 /// Settings by which a value becomes text, or text a value, where a function asks for that: with them an expression says one thing or another.
-const COMPUTING: &[&str] = &["DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "bytea_output", "xmlbinary"];
+pub const COMPUTING: &[&str] = &["DateStyle", "IntervalStyle", "TimeZone", "extra_float_digits", "bytea_output", "xmlbinary"];
 
 /// What only a superuser may set. Damaged pages that are read as empty ones are rows that are missing without a word; triggers and keys are as they are.
 const POWERFUL: &[Setting] = &[

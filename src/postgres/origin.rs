@@ -3,6 +3,8 @@
 //! Invariant: what the server does not tell is unknown, and never a reason for a run to end.
 
 use super::catalogue::cell;
+use super::opening::COMPUTING;
+use super::quote::quote_literal;
 use super::server_error::ServerError;
 use super::session::{Rows, Session};
 use crate::error::Result;
@@ -38,8 +40,10 @@ const SETTINGS: &str = "SELECT s.name, CASE WHEN NOT EXISTS (SELECT FROM pg_cata
             AND o.setdatabase OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, (SELECT oid FROM pg_catalog.pg_database WHERE datname OPERATOR(pg_catalog.=) pg_catalog.current_database())])
             AND o.setrole OPERATOR(pg_catalog.=) ANY (ARRAY[0::pg_catalog.oid, (SELECT oid FROM pg_catalog.pg_roles WHERE rolname OPERATOR(pg_catalog.=) session_user)]))
         THEN s.reset_val END
-    FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lc_messages', 'lc_monetary', 'lc_numeric', 'lc_time',
-        'DateStyle', 'IntervalStyle', 'TimeZone', 'extra_float_digits', 'bytea_output', 'xmlbinary']) ORDER BY s.name";
+    FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY[";
+
+/// The locales among them; the others are [`COMPUTING`].
+const LOCALES: [&str; 4] = ["lc_messages", "lc_monetary", "lc_numeric", "lc_time"];
 
 /// Reads all of it in the session's transaction, whose snapshot was taken just now. `machine`: this machine's clock at that moment.
 pub fn of(session: &mut Session, machine: Timestamp) -> Result<Origin> {
@@ -54,7 +58,8 @@ pub fn of(session: &mut Session, machine: Timestamp) -> Result<Origin> {
     if let Some([collate, ctype, encoding]) = asked(session, TEMPLATE)?.as_ref().and_then(|rows| rows.iter().next()) {
         (locale.collate, locale.ctype, locale.encoding) = (collate.clone(), ctype.clone(), encoding.clone());
     }
-    for row in asked(session, SETTINGS)?.iter().flat_map(Rows::iter) {
+    let names: Vec<String> = LOCALES.iter().chain(COMPUTING).map(|name| quote_literal(name)).collect();
+    for row in asked(session, &format!("{SETTINGS}{}])", names.join(", ")))?.iter().flat_map(Rows::iter) {
         let value = row.get(1).cloned().flatten();
         match cell(row, 0)? {
             "lc_messages" => locale.messages = value,
