@@ -24,15 +24,10 @@ pub enum Locks {
 impl Locks {
     /// How a dump begins. A server has room for twice as many locks as for locked objects (lock.c, `LockShmemSize`): where there are more tables than
     /// the settings promise room for, both sessions' locks would need all of it, and leave none for others.
-    pub fn of(request: &Request<'_>, stop: &Stop) -> Result<Locks> {
-        let (now, sessions, objects) = look(&mut Session::connect(request.connection, stop)?, "'r', 'p'")?;
+    pub fn of(session: &mut Session) -> Result<Locks> {
+        let (now, sessions, objects) = look(session, "'r', 'p'")?;
         Ok(if objects > now.saturating_mul(sessions) { Locks::Late } else { Locks::First })
     }
-}
-
-/// Whether an error is one for want of room for locks.
-pub fn is_no_room(error: &Error) -> bool {
-    error.chain().contains("out of shared memory")
 }
 
 /// Whether these tables, which are locked, have the names and the files that they had in the session's snapshot: OIDs and quoted names.
@@ -54,7 +49,7 @@ pub fn same_files(session: &mut Session, tables: &[(u32, String)]) -> Result<boo
 /// The coordinator and pg_dump each lock every table, one after the other where there is little room; a worker has locked only the table that it reads.
 /// The server's room is for twice as many locks as it is for locked objects (lock.c, `LockShmemSize`): what counts is the number of objects.
 pub fn explain(error: Error, request: &Request<'_>) -> Error {
-    if !is_no_room(&error) {
+    if !error.chain().contains("out of shared memory") {
         return error;
     }
     let Ok((now, enough)) = measure(request) else { return error };

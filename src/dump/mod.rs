@@ -93,12 +93,11 @@ type Shared = Mutex<ScriptWriter<NewFile, NewFile>>;
 
 /// Dumps the database into the staging folder.
 pub fn dump(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
-    let dumped = Locks::of(request, stop).and_then(|when| whole(request, when, staging, stop, observer));
-    dumped.map_err(|error| locks::explain(error, request))
+    whole(request, staging, stop, observer).map_err(|error| locks::explain(error, request))
 }
 
-fn whole(request: &Request<'_>, when: Locks, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
-    let Begun { mut snapshot, job, facts, globals, inventory, not_included, partitioned, money, mut warnings } = begin(request, when, staging, stop, observer)?;
+fn whole(request: &Request<'_>, staging: &Staging, stop: &Stop, observer: &dyn Observer) -> Result<Dumped> {
+    let Begun { mut snapshot, job, facts, globals, inventory, not_included, partitioned, money, mut warnings } = begin(request, staging, stop, observer)?;
     complete::check(&job, &mut snapshot, &mut warnings)?;
 
     let name = names::script_file(&facts.database.name);
@@ -207,11 +206,11 @@ const ATTEMPTS: usize = 5;
 
 /// Takes the snapshot, and has PostgreSQL's own programs write what is not rows. Where the catalogue changed meanwhile, it starts over; where it never
 /// stands still, there is a backup without an inventory rather than none.
-fn begin<'a>(request: &'a Request<'a>, when: Locks, staging: &'a Staging, stop: &'a Stop, observer: &'a dyn Observer) -> Result<Begun<'a>> {
+fn begin<'a>(request: &'a Request<'a>, staging: &'a Staging, stop: &'a Stop, observer: &'a dyn Observer) -> Result<Begun<'a>> {
     let mut broken = None;
     for attempt in 0.. {
         // What was not locked has to stand still. Where it never does, there may be room for all locks after all.
-        let when = if attempt == ATTEMPTS { Locks::First } else { when };
+        let when = (attempt == ATTEMPTS).then_some(Locks::First);
         let mut snapshot = Snapshot::take(request.connection, request.lock_wait, when, stop)?;
         let tools = find(request.places, snapshot.facts.server.major)?;
         let passfile = Passfile::create(staging.path(), request.connection)?;

@@ -48,12 +48,13 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Lists the tables, locks them, takes the snapshot, and looks again: if a table appeared in between, it starts over. Where they are locked later,
-    /// [`Snapshot::lock`] does that.
-    pub fn take(connection: &Connection, lock_wait: Duration, when: Locks, stop: &Stop) -> Result<Snapshot> {
+    /// [`Snapshot::lock`] does that; `when` is for the server's room to say where it is none.
+    pub fn take(connection: &Connection, lock_wait: Duration, when: Option<Locks>, stop: &Stop) -> Result<Snapshot> {
         let mut session = Session::connect(connection, stop)?;
         session.execute(&format!("SET lock_timeout = {}", lock_wait.as_millis()))?;
         let standby = catalogue::facts(&mut session)?.server.standby;
         catalogue::guard_against_swaps(&mut session)?;
+        let when = when.map_or_else(|| Locks::of(&mut session), Ok)?;
         for _ in 0..ATTEMPTS {
             let tables = Lists::read(&mut session, standby)?;
             session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?;
