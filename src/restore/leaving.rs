@@ -14,7 +14,7 @@ use crate::postgres::session::Session;
 use crate::raw;
 use crate::script::statements::Statements;
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 
 /// How many of them are named; the others are counted.
 const NAMED: usize = 100;
@@ -22,13 +22,13 @@ const NAMED: usize = 100;
 /// What was left out so far.
 #[derive(Default)]
 pub struct Left {
+    /// The archive's entries, with what they need, once somebody asked.
+    archive: OnceLock<HashMap<u32, Entry>>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The archive's entries, with what they need.
-    archive: Option<HashMap<u32, Entry>>,
     /// The entries that are not there.
     out: HashSet<u32>,
     /// Those whose statements are tried one by one in the end.
@@ -38,14 +38,6 @@ struct State {
 }
 
 impl State {
-    /// The archive's entries, which the caller puts back.
-    fn archive(&mut self, job: &Job<'_>) -> Result<HashMap<u32, Entry>> {
-        match self.archive.take() {
-            Some(archive) => Ok(archive),
-            None => Ok(job.listing(&["--verbose"])?.into_iter().map(|entry| (entry.id, entry)).collect()),
-        }
-    }
-
     fn tell(&mut self, entry: String, why: String) {
         if self.told.len() < NAMED { self.told.push(NotRestored { entry, why }) } else { self.more += 1 }
     }
@@ -170,20 +162,21 @@ impl Left {
         if failed.is_empty() {
             return Ok(());
         }
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let archive = state.archive(job)?;
-        let judged = judge(&archive, &mut state, job, &failed);
-        state.archive = Some(archive);
-        judged
+        let archive = self.archive(job)?;
+        judge(archive, &mut self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner), job, &failed)
     }
 
     /// Divides entries, in order: those that are never left out and need none of the others, and all others.
     pub fn divide(&self, job: &Job<'_>, entries: &[u32]) -> Result<(Vec<u32>, Vec<u32>)> {
-        let mut state = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let archive = state.archive(job)?;
-        let divided = divide(&archive, entries);
-        state.archive = Some(archive);
-        Ok(divided)
+        Ok(divide(self.archive(job)?, entries))
+    }
+
+    fn archive(&self, job: &Job<'_>) -> Result<&HashMap<u32, Entry>> {
+        if let Some(archive) = self.archive.get() {
+            return Ok(archive);
+        }
+        let archive = job.listing(&["--verbose"])?.into_iter().map(|entry| (entry.id, entry)).collect();
+        Ok(self.archive.get_or_init(|| archive))
     }
 
     /// Tries the statements of rights and comments that failed, one by one, and returns all that was left out.

@@ -166,8 +166,8 @@ pub fn difference(table: &Table, found: &Digest) -> Option<String> {
     }
 }
 
-/// A session for loading. What it computes of rows (generated columns, CHECKs, entries of indexes) is what psql's would be. Nothing is lost by `synchronous_commit = off`: the commits of pg_restore that follow flush all that came before
-/// (manual, 30.4), and a restore that a crash interrupts has to be begun anew anyway. Single tables may have nothing that follows.
+/// A session for loading. What it computes of rows (generated columns, CHECKs, entries of indexes) is what psql's would be. Nothing is lost by
+/// `synchronous_commit = off`: the commits of pg_restore that follow flush all that came before (manual, 30.4), and a restore that a crash interrupts has to be begun anew anyway. Single tables may have nothing that follows.
 pub fn connect(job: &Job<'_>) -> Result<Session> {
     let mut session = Session::connect(job.request.to, job.stop)?;
     session.compute_as_everybody()?;

@@ -373,7 +373,8 @@ impl Job<'_> {
         // Only a verbose listing tells what needs what.
         let archive = self.listing(&["--verbose"])?;
         let turns = turn::turns(manifest, &archive, &self.listing(&["--section=data"])?);
-        let order = self.order(&archive, &turns)?;
+        let section: Vec<u32> = self.listing(&["--section=post-data"])?.iter().map(|entry| entry.id).collect();
+        let order = self.order(&archive, &section, &turns);
         self.observer.event(&Event::Step("rows"));
         self.apply_entries(&self.programs, "first", &turns.first, 1)?;
         let script = open_file(&request.backup.path.join(&manifest.script.file))?;
@@ -398,10 +399,7 @@ impl Job<'_> {
         self.observer.event(&Event::Step("indexes"));
         match &order {
             Some(order) => self.rest(order, &rows.keys, serial.as_ref())?,
-            None => {
-                let entries: Vec<u32> = self.listing(&["--section=post-data"])?.iter().map(|entry| entry.id).collect();
-                self.apply_entries(&self.programs, "post-data", &entries, request.jobs)?;
-            }
+            None => self.apply_entries(&self.programs, "post-data", &section, request.jobs)?,
         }
         labels::give(self, labels, restored)?;
         self.extensions_last()?;
@@ -467,11 +465,11 @@ impl Job<'_> {
     }
 
     /// How indexes, keys and views follow the rows. None where nothing depends on it: there are few rows, and nothing that goes one after the other.
-    fn order(&self, archive: &[Entry], turns: &Turns) -> Result<Option<Order>> {
+    fn order(&self, archive: &[Entry], section: &[u32], turns: &Turns) -> Option<Order> {
         let large = self.manifest.tables.iter().map(|table| table.bytes).sum::<u64>() >= order::LARGE;
-        let section: BTreeSet<u32> = self.listing(&["--section=post-data"])?.iter().map(|entry| entry.id).collect();
+        let section: BTreeSet<u32> = section.iter().copied().collect();
         let order = order::order(archive, &section, &self.manifest.tables, &turns.tables.iter().copied().collect(), &self.manifest.calling);
-        Ok((large || !order.turn.is_empty()).then_some(order))
+        (large || !order.turn.is_empty()).then_some(order)
     }
 
     /// The archive's table of contents, as pg_restore lists it with these options.

@@ -261,7 +261,8 @@ fn wanted<'p>(request: &Request<'_>, properties: &'p [Property], setting: bool) 
     properties.iter().filter(move |property| property.setting == setting && !(no_privileges && property.is_right()))
 }
 
-/// Gives the database its settings, but those that [`make_room`] gave it: after everything else, because a time limit or `default_transaction_read_only` would get into the restore's way.
+/// Gives the database its settings, but those that [`make_room`] gave it: after everything else, because a time limit or
+/// `default_transaction_read_only` would get into the restore's way.
 pub fn settle(request: &Request<'_>, stop: &Stop, properties: &[Property], restored: &mut Restored) -> Result<()> {
     let mut settings = wanted(request, properties, true).peekable();
     if settings.peek().is_none() {
