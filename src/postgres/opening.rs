@@ -57,6 +57,9 @@ const OURS: &[Setting] = &[
     ("gin_fuzzy_search_limit", "0", 0),
     ("max_parallel_workers_per_gather", "0", 0),
     ("jit", "off", 0),
+    // What a statement may use: a hash table has its size from the start, and a planner may expect any number of rows.
+    ("work_mem", "32MB", 0),
+    ("hash_mem_multiplier", "1", 0),
     // Else the planner computes CHECK constraints.
     ("constraint_exclusion", "off", 0),
     // A server process that waits for a lock notices that we are gone (runtime-config-connection).

@@ -122,10 +122,11 @@ fn measure(cluster: &Cluster, scale: &Scale) -> Vec<(&'static str, u64)> {
     let unlimited = u64::MAX / (4 * MIB);
     let mut listings = |words: &[(&'static str, &[&str], (u64, u64))]| {
         for (what, words, limits) in words {
-            // The second time all is in the page cache.
-            let ended = [(); 2].map(|()| scale.kluis(words, &repo).of(&database).run()).into_iter().min_by_key(|ended| ended.took).unwrap();
-            assert!(matches!(ended.code, Some(0 | 3)), "{ended:#?}");
-            told(what, ended.took.as_millis(), ended.memory, *limits);
+            // After the first time all is in the page cache. Memory is looked at every few milliseconds, which may be before all of it is used.
+            let ended = [(); 5].map(|()| scale.kluis(words, &repo).of(&database).run());
+            ended.iter().for_each(|ended| assert!(matches!(ended.code, Some(0 | 3)), "{ended:#?}"));
+            let (took, memory) = (ended.iter().map(|ended| ended.took).min(), ended.iter().map(|ended| ended.memory).max());
+            told(what, took.unwrap_or_default().as_millis(), memory.unwrap_or_default(), *limits);
         }
     };
     // Before the first run nobody has noted what large manifests of format 1 say.
@@ -180,6 +181,7 @@ fn what_backups_hold_costs_a_listing_nothing() {
     // Wide backups of both formats, beside as many narrow ones.
     let (narrow, wide) = (measure(&cluster, &scale("12x20x6")), measure(&cluster, &scale("12x2000x6")));
     for ((what, few), (_, many)) in narrow.into_iter().zip(wide) {
-        assert!(many < few + 4 * MIB, "{what}: {few} and {many} bytes");
+        // A short run may be over before it was seen with all that a narrow repository takes.
+        assert!(many < few.max(16 * MIB) + 4 * MIB, "{what}: {few} and {many} bytes");
     }
 }

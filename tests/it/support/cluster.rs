@@ -119,9 +119,12 @@ impl Cluster {
     }
 
     fn start(&self, settings: &[&str]) {
+        self.start_by(as_server_user(&self.0.bin.join("postgres")), settings);
+    }
+
+    fn start_by(&self, mut command: Command, settings: &[&str]) {
         let server = &self.0;
         let log = std::fs::File::create(server.home.join("log")).expect("the server's log can be written");
-        let mut command = as_server_user(&server.bin.join("postgres"));
         command.arg("-D").arg(server.home.join("data")).arg("-k").arg(&server.home).arg("-p").arg(server.port.to_string()).args(["-c", "listen_addresses="]);
         for setting in SETTINGS.iter().chain(settings) {
             command.args(["-c", setting]);
@@ -155,6 +158,14 @@ impl Cluster {
     pub fn restart(&self, settings: &[&str]) {
         self.stop_immediately();
         self.start(settings);
+    }
+
+    /// Starts it anew, where no process of it gets more memory than that.
+    pub fn restart_within(&self, mib: u64) {
+        self.stop_immediately();
+        let mut command = as_server_user(Path::new("sh"));
+        command.args(["-c", &format!("ulimit -v {} && exec \"$@\"", mib << 10), "sh"]).arg(self.0.bin.join("postgres"));
+        self.start_by(command, &[]);
     }
 
     /// For the campaigns. Starts a server that was stopped, with the usual settings.
