@@ -12,6 +12,7 @@ use crate::manifest::{Proof, Rung, Sandbox};
 use crate::prune::candidate;
 use crate::repository::history::{self, Entry, Outcome};
 use crate::repository::list::{Backup, Seen, suspicion, suspicions};
+use crate::repository::source::{Adoptions, Source, lines};
 use crate::repository::{TargetFolder, names};
 use crate::retention::{Candidate, Standing};
 use crate::status::Known;
@@ -64,6 +65,8 @@ pub struct Short {
     pub empty_allowed: bool,
     /// Why it is suspicious.
     pub suspicious: Option<String>,
+    /// What it is of.
+    pub source: Option<Source>,
     /// What its proof excepts. Nearly always nothing, so it costs nothing.
     pub exceptions: Exceptions,
 }
@@ -110,6 +113,7 @@ impl Short {
             empty: backup.is_empty(),
             empty_allowed: manifest.is_some_and(|manifest| manifest.empty_allowed),
             suspicious: None,
+            source: manifest.map(Source::of),
             exceptions: backup.excepted(),
         }
     }
@@ -317,6 +321,10 @@ impl Shelf {
             let short = &mut backups[place];
             (short.candidate.standing, short.fault) = (Standing::Suspicious, Some(format!("suspicious: {why}")));
             (short.remark, short.suspicious) = (Some(why.clone()), Some(why));
+        }
+        let sources: Vec<Option<Source>> = backups.iter().map(|short| short.source.clone()).collect();
+        for (short, line) in backups.iter_mut().zip(lines(&sources, &Adoptions::read(target))) {
+            short.candidate.line = line;
         }
         let changed = backups != self.backups || staging != self.staging;
         (self.backups, self.staging, self.seen) = (backups, staging, found);

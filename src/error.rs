@@ -140,6 +140,12 @@ impl Error {
         self
     }
 
+    /// The same error with another next step.
+    pub fn rehinted(mut self, change: impl FnOnce(&str) -> String) -> Self {
+        self.0.hint = self.0.hint.as_deref().map(change);
+        self
+    }
+
     /// Adds the cause.
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());

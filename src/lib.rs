@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unit_arg))]
 
+pub mod adopt;
 pub mod board;
 pub mod catalog;
 pub mod cli;

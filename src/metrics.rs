@@ -230,7 +230,7 @@ fn kept(stand: &Stand, tier: &str) -> f64 {
         "weekly" => matches!(reason, Reason::Weekly { .. }),
         "monthly" => matches!(reason, Reason::Monthly { .. }),
         "yearly" => matches!(reason, Reason::Yearly { .. }),
-        "minimum" => matches!(reason, Reason::KeepMin { .. } | Reason::Newest | Reason::NewestProven),
+        "minimum" => matches!(reason, Reason::KeepMin { .. } | Reason::Newest | Reason::NewestProven | Reason::OtherDatabase),
         _ => matches!(reason, Reason::Pinned),
     };
     stand.points.iter().filter(|point| point.reasons.iter().any(by)).count() as f64

@@ -6,26 +6,37 @@ use crate::error::{Error, Kind, Result};
 use crate::manifest::Summary;
 use crate::postgres::catalogue::{self, Facts, Hurdle, Obstacle};
 use crate::postgres::connection::Connection;
+use crate::postgres::origin;
 use crate::postgres::server_error::printable;
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Places, Tools, find};
 use crate::repository::Repository;
+use crate::repository::source::Source;
 use crate::stop::Stop;
 use crate::units::{first, format_bytes, format_count};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// What preflight found.
+/// What preflight found in the database.
 #[derive(Debug, Clone)]
-pub struct Preflight {
+pub struct Reached {
     /// The server and the database.
     pub facts: Facts,
+    /// Which database of which cluster it is.
+    pub source: Source,
     /// The programs that fit.
     pub tools: Tools,
     /// The number of tables whose rows would be moved.
     pub tables: u64,
     /// Their size on the server's disk, in bytes.
     pub table_bytes: u64,
+}
+
+/// What preflight found.
+#[derive(Debug, Clone)]
+pub struct Preflight {
+    /// In the database.
+    pub reached: Reached,
     /// Free space in the repository, in bytes.
     pub free: u64,
     /// What the backup is expected to need, in bytes: the size of the last one and a tenth more. Unknown before the first.
@@ -35,25 +46,31 @@ pub struct Preflight {
 }
 
 /// The connection's part: reachable, of a version that is served, readable as a whole, and not through a transaction pooler.
-pub fn database(connection: &Connection, places: &Places, lock_wait: Duration, stop: &Stop) -> Result<(Facts, Tools, u64, u64)> {
+pub fn database(connection: &Connection, places: &Places, lock_wait: Duration, stop: &Stop) -> Result<Reached> {
     let mut session = Session::connect(connection, stop)?;
     // Looking at a table's size waits for whoever holds it exclusively.
     session.execute(&format!("SET lock_timeout = {}", lock_wait.as_millis()))?;
     let facts = catalogue::facts(&mut session)?;
+    let source = source(&mut session, &facts)?;
     let tools = find(places, facts.server.major)?;
     let obstacles = catalogue::obstacles(&mut session)?;
     let tables = catalogue::plain_tables(&mut session, facts.server.standby)?;
     if !obstacles.is_empty() {
         return Err(refused(facts.server.major, &facts.role, &catalogue::readable_role(&mut session)?, &obstacles, tables.len()));
     }
-    let bytes = tables.iter().map(|table| table.bytes).sum();
-    Ok((facts, tools, tables.len() as u64, bytes))
+    let table_bytes = tables.iter().map(|table| table.bytes).sum();
+    Ok(Reached { facts, source, tools, tables: tables.len() as u64, table_bytes })
+}
+
+/// Which database of which cluster this is.
+pub fn source(session: &mut Session, facts: &Facts) -> Result<Source> {
+    Ok(Source { system_identifier: origin::system_identifier(session)?, database: facts.database.name.clone() })
 }
 
 /// The whole of it.
 pub fn check(connection: &Connection, places: &Places, lock_wait: Duration, repository: &Repository, last: Option<&Summary>, stop: &Stop) -> Result<Preflight> {
     repository.check_writable()?;
-    let (facts, tools, tables, table_bytes) = database(connection, places, lock_wait, stop)?;
+    let reached = database(connection, places, lock_wait, stop)?;
     let (free, expected) = (repository.free_bytes()?, last.map(|last| last.bytes() + last.bytes() / 10 + (1 << 20)));
     let mut warnings = Vec::new();
     match expected {
@@ -64,15 +81,15 @@ pub fn check(connection: &Connection, places: &Places, lock_wait: Duration, repo
             )
             .hinted("free some space on this volume, or lower BACKUP_RETENTION_DAYS; earlier backups were not touched"));
         }
-        None if free < facts.database.bytes / 4 => warnings.push(format!(
+        None if free < reached.facts.database.bytes / 4 => warnings.push(format!(
             "'{}' has {} free, and the database has {}: the first backup may not fit",
             repository.root().display(),
             format_bytes(free),
-            format_bytes(facts.database.bytes)
+            format_bytes(reached.facts.database.bytes)
         )),
         _ => {}
     }
-    Ok(Preflight { facts, tools, tables, table_bytes, free, expected, warnings })
+    Ok(Preflight { reached, free, expected, warnings })
 }
 
 /// How many obstacles, and statements against them, are told. In a large database the others say the same.

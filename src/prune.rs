@@ -6,6 +6,7 @@ use crate::config::Drill;
 use crate::error::Result;
 use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
+use crate::repository::source::{Source, lines};
 use crate::repository::{TargetFolder, history, staging};
 use crate::retention::{Candidate, Facts, Plan, Policy, Standing, plan};
 use crate::stop::Stop;
@@ -31,14 +32,22 @@ pub fn candidate(backup: &Backup) -> Candidate {
         standing,
         pinned: backup.pinned,
         unread: backup.unread,
+        line: None,
         rows: manifest.map(|manifest| manifest.rows()),
         bytes: manifest.map_or(0, |manifest| manifest.bytes()),
     }
 }
 
+/// What retention knows of all of them.
+fn candidates(listing: &Listing) -> Vec<Candidate> {
+    let sources: Vec<Option<Source>> = listing.backups.iter().map(|backup| backup.manifest.as_ref().ok().map(Source::of)).collect();
+    let lines = lines(&sources, &listing.adoptions);
+    listing.backups.iter().zip(lines).map(|(backup, line)| Candidate { line, ..candidate(backup) }).collect()
+}
+
 /// The plan for what is there now.
 pub fn make_plan(listing: &Listing, target: &TargetFolder, policy: &Policy, drill: &Drill, now: Timestamp) -> Result<Plan> {
-    let candidates: Vec<Candidate> = listing.backups.iter().map(candidate).collect();
+    let candidates = candidates(listing);
     let runs = history::read(target)?;
     // A run that was skipped says nothing about whether backups can be made.
     let last = runs.iter().rev().find(|run| run.outcome != history::Outcome::Skipped);
@@ -48,8 +57,7 @@ pub fn make_plan(listing: &Listing, target: &TargetFolder, policy: &Policy, dril
 
 /// The plan for right after a run that published a backup, whose history line is not yet written.
 pub fn plan_after_success(listing: &Listing, policy: &Policy, drill: &Drill, now: Timestamp) -> Plan {
-    let candidates: Vec<Candidate> = listing.backups.iter().map(candidate).collect();
-    plan(&candidates, policy, now, &Facts { last_run_failed: false, drill_off: matches!(drill, Drill::Off) })
+    plan(&candidates(listing), policy, now, &Facts { last_run_failed: false, drill_off: matches!(drill, Drill::Off) })
 }
 
 /// Deletes what the plan says, the oldest first. Returns what was deleted, also when an error ended it.

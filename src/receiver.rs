@@ -89,6 +89,14 @@ pub struct Receiver {
     pub mail: Option<Mail>,
 }
 
+impl Receiver {
+    /// All that tells it from another one. It is a secret, as the URL is.
+    pub fn identity(&self) -> String {
+        let mail = self.mail.as_ref().map(|mail| (&mail.host, mail.port, mail.tls, &mail.login, &mail.from, &mail.to));
+        serde_json::json!([self.kind.word(), self.host, self.url, self.user, self.password, self.channel, mail]).to_string()
+    }
+}
+
 impl fmt::Display for Receiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.kind.word(), self.host)

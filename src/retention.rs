@@ -93,6 +93,8 @@ pub struct Candidate {
     pub pinned: bool,
     /// Something in its folder could not be read.
     pub unread: bool,
+    /// Which database it is of, as a number; nothing where it does not tell.
+    pub line: Option<usize>,
     /// Rows in all of its tables, where that is known.
     pub rows: Option<u64>,
     /// Its size on disk. Decides nothing.
@@ -214,16 +216,24 @@ impl<'a> Rules<'a> {
             self.keep(newest, Reason::Newest);
         }
         // A stable sort: within one standing the newest stays first. Where there are not enough proven ones, the next best fill the floor.
-        let mut by_trust = self.good.clone();
+        let own = self.good.first().and_then(|&newest| self.all[newest].line);
+        let mut by_trust: Vec<usize> = self.good.iter().copied().filter(|&index| self.all[index].line == own).collect();
         by_trust.sort_by_key(|&index| std::cmp::Reverse(self.all[index].standing));
         let count = usize::try_from(keep_min).unwrap_or(usize::MAX);
         let mut floor: BTreeSet<usize> = by_trust.iter().copied().take(count).collect();
         if facts.drill_off {
             // Proofs from before the drill was turned off only grow older; the newest backups must not be counted out by them.
-            floor.extend(self.good.iter().copied().take(count));
+            floor.extend(self.good.iter().copied().filter(|&index| self.all[index].line == own).take(count));
         }
         if let Some(&first) = by_trust.first().filter(|&&index| self.all[index].standing == Standing::Proven) {
             self.keep(first, Reason::NewestProven);
+        }
+        let lines: BTreeSet<Option<usize>> = self.good.iter().map(|&index| self.all[index].line).filter(|line| *line != own).collect();
+        for line in lines {
+            // Nobody else may hold what is left of that database.
+            let of = self.good.iter().copied().filter(|&index| self.all[index].line == line);
+            let best = of.clone().find(|&index| self.all[index].standing == Standing::Proven).or_else(|| of.clone().next());
+            best.into_iter().for_each(|index| self.keep(index, Reason::OtherDatabase));
         }
         for index in floor {
             self.keep(index, Reason::KeepMin { count: keep_min, standing: self.all[index].standing });
@@ -271,7 +281,7 @@ impl<'a> Rules<'a> {
             |&index: &usize| self.good.binary_search(&index).is_ok() || self.all[index].standing == Standing::Suspicious && self.all[index].at <= now;
         let mut counted = (0..self.all.len()).filter(measured).filter_map(|index| Some((index, self.all[index].rows?)));
         let (newest, now_rows) = counted.next()?;
-        let older: Vec<(usize, u64)> = counted.collect();
+        let older: Vec<(usize, u64)> = counted.filter(|&(index, _)| self.all[index].line == self.all[newest].line).collect();
         let proven = |&(index, _): &(usize, u64)| self.all[index].standing == Standing::Proven;
         let only_proven = !facts.drill_off && older.iter().any(proven);
         let trusted: Vec<(usize, u64)> = older.into_iter().filter(|pair| !only_proven || proven(pair)).collect();

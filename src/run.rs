@@ -4,6 +4,7 @@
 
 mod told;
 
+use crate::adopt;
 use crate::config::{Drill, Target};
 use crate::drill;
 use crate::dump::{self, dump};
@@ -68,6 +69,8 @@ pub fn run(context: &Context<'_>, stop: &Stop, observer: &dyn Observer) -> Resul
     let folder = context.repository.target(&context.target.name);
     let mut clock = Clock { started: context.started, begun: Instant::now(), steps: Vec::new(), observer };
     clock.step("lock");
+    // Not even a line of history is written where another repository should be.
+    context.repository.settle_identity(context.scratch)?;
     let locked = folder.create().and_then(|()| Lock::take(&folder, context.target.settings.lock_timeout, stop));
     let lock = match locked {
         Ok(lock) => lock,
@@ -109,6 +112,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
     listing.condense(folder, lock);
     let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());
     let preflight = preflight::check(&context.target.connection, context.places, settings.lock_wait, repository, last, stop)?;
+    adopt::check(&folder.name, &listing, &preflight.reached.source)?;
 
     clock.step("dump");
     let (id, started) = free_id(folder, stop)?;

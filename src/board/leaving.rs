@@ -39,7 +39,7 @@ pub fn leaving(backups: &[Candidate], policy: &Policy, schedule: &Schedule, fact
         at = next;
         // Names of their own, which no real backup has.
         let (rows, bytes) = newest.map_or((None, 0), |newest| (newest.rows, newest.bytes));
-        there.push(Candidate { at, id: format!("ahead {run}"), standing, pinned: false, unread: false, rows, bytes });
+        there.push(Candidate { at, id: format!("ahead {run}"), standing, pinned: false, unread: false, line: None, rows, bytes });
         let plan = plan(&there, policy, at, &facts);
         let gone: Vec<&str> = plan.deleted().map(|decision| decision.id.as_str()).collect();
         there.retain(|backup| !gone.contains(&backup.id.as_str()));

@@ -25,7 +25,7 @@ fn shelf(runs: Vec<Run>) -> Shelf {
 }
 
 fn candidate(at: Timestamp, standing: Standing) -> Candidate {
-    Candidate { at, id: crate::repository::names::backup_id(at), standing, pinned: false, unread: false, rows: Some(5000), bytes: 100 }
+    Candidate { at, id: crate::repository::names::backup_id(at), standing, pinned: false, unread: false, line: None, rows: Some(5000), bytes: 100 }
 }
 
 #[test]
@@ -73,6 +73,7 @@ fn a_backup_that_is_there_knows_better_than_the_history() {
     let made = at("2026-10-22T01:00:00Z");
     let mut shelf = shelf(vec![run(made, Outcome::Warned, Some(Standing::Sealed), 100)]);
     let short = |standing| Short {
+        source: None,
         candidate: candidate(made, standing),
         understood: true,
         tables: None,

@@ -98,6 +98,9 @@ pub enum Command {
     /// Let the policy decide again about a pinned backup
     #[command(after_long_help = help::PIN)]
     Unpin(One),
+    /// Say that a target's backups go on with the database that is there now, and that this is the repository
+    #[command(after_long_help = help::ADOPT)]
+    Adopt,
     /// Tell whether the backups are fresh: the health check
     #[command(after_long_help = help::STATUS)]
     Status(Status),
@@ -106,7 +109,7 @@ pub enum Command {
     Notify(Notify),
     /// Look for everything that would make a run fail, and say what to do about it
     #[command(after_long_help = help::DOCTOR)]
-    Doctor,
+    Doctor(Doctor),
     /// Show the settings in force, and where each one comes from
     #[command(after_long_help = help::CONFIG)]
     Config,
@@ -147,6 +150,14 @@ pub struct Status {
     /// Print the status page's address, with the token that opens it
     #[arg(long, conflicts_with = "watch")]
     pub page: bool,
+}
+
+/// `kluis doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Also start a throwaway server as a drill does, and remove it
+    #[arg(long)]
+    pub drill: bool,
 }
 
 /// A backup.

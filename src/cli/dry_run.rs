@@ -6,8 +6,10 @@ use super::output::{GREEN, Output, failure_json};
 use super::text::{clean, count, time};
 use super::watch::Watch;
 use super::{Context, End, places};
-use crate::config::{Common, Target};
+use crate::adopt;
+use crate::config::{Common, Drill, Target};
 use crate::error::{Error, Kind, Result};
+use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
 use crate::preflight;
 use crate::prune::plan_after_success;
@@ -19,6 +21,7 @@ use crate::stop::Stop;
 use crate::units::format_bytes;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::path::Path;
 
 /// What `kluis backup --dry-run --json` prints: `{"dry_run": true, "targets": […]}`. Where a run would fail, a target has `target` and `error` only.
 #[derive(Debug, Serialize)]
@@ -69,7 +72,7 @@ pub fn run(context: &Context) -> Result<End> {
     let repository = open(&config.common)?;
     for target in &config.targets {
         let (stop, _dog) = watch.limited(&target.settings);
-        match forecast(repository.as_ref(), target, &places, &stop) {
+        match forecast(repository.as_ref(), target, &places, &config.common.scratch_dir, &stop) {
             Ok(forecast) => {
                 if !output.json {
                     output.print(&text(output, &config.common, &forecast))?;
@@ -106,13 +109,17 @@ fn open(common: &Common) -> Result<Option<Repository>> {
             let allowed = rustix::fs::access(parent, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK);
             allowed.map(|()| None).map_err(|error| Error::io("create the folder", &common.dir, error.into()))
         }
-        _ => Repository::open(&common.dir).map(Some),
+        _ => {
+            let repository = Repository::open(&common.dir)?;
+            repository.check_identity(&common.scratch_dir)?;
+            Ok(Some(repository))
+        }
     }
 }
 
-fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, stop: &Stop) -> Result<Forecast> {
+fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, scratch: &Path, stop: &Stop) -> Result<Forecast> {
     let settings = &target.settings;
-    let (mut listing, mut folder_exists) = (Listing::default(), false);
+    let (mut listing, mut existing) = (Listing::default(), false);
     if let Some(repository) = repository {
         repository.check_writable()?;
         let folder = repository.target(&target.name);
@@ -120,34 +127,41 @@ fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, s
             folder.check_writable()?;
             // Taken and given back at once: no run has to wait for a dry run.
             drop(Lock::take(&folder, settings.lock_timeout, stop)?);
-            (listing, folder_exists) = (Listing::read(&folder)?, true);
+            (listing, existing) = (Listing::read(&folder)?, true);
         }
     }
     let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());
     let found = match repository {
         Some(repository) => preflight::check(&target.connection, places, settings.lock_wait, repository, last, stop)?,
         None => {
-            let (facts, tools, tables, table_bytes) = preflight::database(&target.connection, places, settings.lock_wait, stop)?;
-            preflight::Preflight { facts, tools, tables, table_bytes, free: 0, expected: None, warnings: Vec::new() }
+            let reached = preflight::database(&target.connection, places, settings.lock_wait, stop)?;
+            preflight::Preflight { reached, free: 0, expected: None, warnings: Vec::new() }
         }
     };
+    adopt::check(&target.name, &listing, &found.reached.source)?;
+    let preflight::Preflight { reached, free, expected, mut warnings } = found;
+    if !matches!(settings.drill, Drill::Off)
+        && let Err(error) = throwaway::try_folder(scratch)
+    {
+        warnings.push(format!("the backup could not be proven: {}", error.chain()));
+    }
     Ok(Forecast {
         target: target.name.clone(),
         database: target.connection.label(),
-        server: found.facts.server.version,
-        pg_dump: found.tools.version,
-        pg_dump_folder: found.tools.folder.to_string_lossy().into_owned(),
-        database_bytes: found.facts.database.bytes,
-        tables: found.tables,
-        table_bytes: found.table_bytes,
-        large_objects: found.facts.large_objects,
-        expected_bytes: found.expected,
-        free_bytes: found.free,
-        folder_exists,
+        server: reached.facts.server.version,
+        pg_dump: reached.tools.version,
+        pg_dump_folder: reached.tools.folder.to_string_lossy().into_owned(),
+        database_bytes: reached.facts.database.bytes,
+        tables: reached.tables,
+        table_bytes: reached.table_bytes,
+        large_objects: reached.facts.large_objects,
+        expected_bytes: expected,
+        free_bytes: free,
+        folder_exists: existing,
         plan: plan_after_success(&listing, &settings.policy, &settings.drill, Timestamp::now()),
         schedule: settings.schedule.describe(),
         next_runs: settings.schedule.upcoming(Timestamp::now(), 3),
-        warnings: found.warnings,
+        warnings,
     })
 }
 

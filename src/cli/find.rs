@@ -2,10 +2,13 @@
 //! It owns the search; it leaves reading to `repository`.
 //! Invariant: an ID that could mean two backups means none.
 
+use super::Context;
+use super::text::count;
 use crate::config::RepositoryConfig;
 use crate::error::{Error, Kind, Result};
 use crate::repository::list::{Backup, Listing};
 use crate::repository::{Repository, TargetFolder, names};
+use serde::Serialize;
 use std::path::Path;
 
 /// A backup, and the target that it belongs to. One that was copied elsewhere belongs to none.
@@ -22,6 +25,43 @@ pub fn targets(config: &RepositoryConfig, repository: &Repository) -> Result<Vec
         Some(name) => Ok(vec![repository.target(name)]),
         None => repository.targets(),
     }
+}
+
+/// A folder of a target that the configuration does not name.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stray {
+    /// Its name.
+    pub target: String,
+    /// How many backups it holds.
+    pub backups: u64,
+}
+
+impl Stray {
+    /// What to tell of it, and what can be done.
+    pub fn told(&self) -> (String, String) {
+        let Stray { target, backups } = self;
+        (
+            format!("'{target}' holds {}, and no target of this configuration has that name", count(*backups, "backup")),
+            "where a target was renamed, rename its folder too, while nothing runs; nothing is backed up into it or deleted from it meanwhile".to_owned(),
+        )
+    }
+}
+
+/// The same for a command that may have been told by a flag which target it is about: then the others are of no matter.
+pub fn strays_unless_told(context: &Context, config: &RepositoryConfig, repository: &Repository) -> Result<Vec<Stray>> {
+    if context.flags.target.is_some() { Ok(Vec::new()) } else { strays(repository, config.named()) }
+}
+
+/// The targets with backups that the configuration, if it names any, does not name.
+pub fn strays<'a>(repository: &Repository, named: impl Iterator<Item = &'a str> + Clone) -> Result<Vec<Stray>> {
+    let mut strays = Vec::new();
+    for folder in repository.targets()? {
+        if named.clone().next().is_some() && named.clone().all(|name| *name != folder.name) {
+            strays.push(Stray { backups: folder.count()?, target: folder.name });
+        }
+    }
+    strays.retain(|stray| stray.backups > 0);
+    Ok(strays)
 }
 
 /// The backup that `word` means, in the repository.

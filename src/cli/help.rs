@@ -168,14 +168,27 @@ Examples:
 
 Exit codes: 0 done, 3 nothing was deleted because something looks wrong";
 
+pub(super) const ADOPT: &str = "\
+A target belongs to one database of one cluster: that of its newest backup. A run that would put another one's backup beside it is refused. After a planned \
+move, a major upgrade, or a restore into a new server this command says that the backups go on with the database that is there now. It takes the folder \
+for the repository too, where another one was before, or where it lies in a container's own layer.
+
+Look before: a database's volume that got lost is not brought back by it.
+
+Examples:
+  kluis adopt
+  kluis adopt --target shop
+
+Exit codes: 0 done, 10 the database cannot be reached, 11 a run is in progress, 14 the repository cannot be written";
+
 pub(super) const PIN: &str = "\
 Examples:
   kluis pin 20260125T030000Z --reason 'before the migration to 2.0'
   kluis unpin 20260125T030000Z";
 
 pub(super) const DOCTOR: &str = "\
-Checks the configuration, the repository, PostgreSQL's programs, and for each target the connection, versions, rights, pooling, and the age of the last backup. It changes nothing, and goes on after a failed check. \
-For rights that are missing it prints the GRANTs, for the owner to run.
+Checks the configuration, the repository, PostgreSQL's programs, the scratch folder, and for each target the connection, versions, rights, pooling, and the age of the last backup. It changes nothing, and goes on after a failed check. \
+For rights that are missing it prints the GRANTs, for the owner to run. With --drill it also starts a throwaway server of each version that is installed.
 
 Exit codes: 0 all well, 3 warnings, else that of the first problem (kluis help exit-codes)";
 

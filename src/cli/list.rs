@@ -2,10 +2,11 @@
 //! It owns the table; it leaves reading to `repository`.
 //! Invariant: an empty repository is no error, and nothing that is there goes unmentioned.
 
-use super::output::{BOLD, Output};
+use super::find::{self, Stray};
+use super::output::{BOLD, Output, YELLOW};
 use super::text::{Cell, clean, time};
 use super::view::{self, Brief};
-use super::{Context, End, find};
+use super::{Context, End};
 use crate::config::RepositoryConfig;
 use crate::error::Result;
 use crate::repository::history::{self, Entry, Outcome};
@@ -23,6 +24,8 @@ const MOST_EXCEPTIONS: usize = 5;
 #[derive(Debug, Serialize)]
 struct Report {
     targets: Vec<Target>,
+    /// Those that the configuration does not name.
+    strays: Vec<Stray>,
 }
 
 /// One target.
@@ -44,10 +47,12 @@ struct Target {
 pub fn run(context: &Context) -> Result<End> {
     let (config, output) = (context.repository_config()?, &context.output);
     let repository = Repository::open(&config.common.dir)?;
+    repository.check_identity(&config.common.scratch_dir)?;
     let targets = find::targets(&config, &repository)?;
     let targets = targets.iter().map(read).collect::<Result<Vec<Target>>>()?;
+    let strays = find::strays_unless_told(context, &config, &repository)?;
     if output.json {
-        output.json(&Report { targets })?;
+        output.json(&Report { targets, strays })?;
         return Ok(End::Done);
     }
     let mut text = String::new();
@@ -59,6 +64,9 @@ pub fn run(context: &Context) -> Result<End> {
     }
     if targets.iter().all(|target| target.backups.is_empty()) {
         text.push_str(&none(&config, &repository)?);
+    }
+    for (what, remedy) in strays.iter().map(Stray::told) {
+        text.push_str(&format!("\n{} {}\n  {remedy}\n", output.paint(YELLOW, "!"), clean(&what)));
     }
     output.print(&text)?;
     Ok(End::Done)

@@ -2,6 +2,7 @@
 //! It owns arguments, help, progress and output, one file a command; it leaves every decision to the engine.
 //! Invariant: results go to stdout, everything else to stderr; no text from a database or a file reaches a terminal unescaped.
 
+mod adopt;
 mod args;
 mod backup;
 mod compare;
@@ -204,9 +205,10 @@ fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
         Command::Prune(arguments) => prune::run(context, arguments),
         Command::Pin(arguments) => pin::pin(context, arguments),
         Command::Unpin(arguments) => pin::unpin(context, arguments),
+        Command::Adopt => adopt::run(context),
         Command::Status(arguments) => status::run(context, arguments),
         Command::Notify(arguments) => notify::run(context, arguments),
-        Command::Doctor => doctor::run(context),
+        Command::Doctor(arguments) => doctor::run(context, arguments),
         Command::Config => configuration::run(context),
         Command::Completions(arguments) => documents::completions(context, arguments),
         Command::Man(arguments) => documents::man(context, arguments),

@@ -10,7 +10,7 @@ use crate::config::{self, Config, Flags, Process, Settings};
 use crate::error::{Error, Kind, Result};
 use crate::log::{Level, Line};
 use crate::notify::post::{Office, parcel};
-use crate::notify::send::{Limits, Refusal};
+use crate::notify::send::{Limits, Refusal, Taken};
 use crate::notify::{Post, message};
 use crate::repository::Repository;
 use jiff::Timestamp;
@@ -47,7 +47,7 @@ pub fn run(context: &Context, arguments: &args::Notify) -> Result<End> {
     }
     let notice = message::test(Timestamp::now());
     let secret = notify.secret.as_ref().map(|secret| secret.expose());
-    let results: Vec<std::result::Result<(), Refusal>> = std::thread::scope(|scope| {
+    let results: Vec<std::result::Result<Taken, Refusal>> = std::thread::scope(|scope| {
         let sent: Vec<_> = notify.receivers.iter().map(|receiver| scope.spawn(|| parcel(receiver, &notice, secret).send(Limits::default()))).collect();
         sent.into_iter().map(|thread| thread.join().unwrap_or_else(|_| Err(Refusal::lasting("sending broke off")))).collect()
     });
@@ -55,8 +55,8 @@ pub fn run(context: &Context, arguments: &args::Notify) -> Result<End> {
         .map(|(receiver, result)| Told {
             kind: receiver.kind.word(),
             host: receiver.host.clone(),
-            ok: result.is_ok(),
-            reason: result.err().map(|refusal| refusal.reason),
+            ok: matches!(result, Ok(None)),
+            reason: result.unwrap_or_else(|refusal| Some(refusal.reason)),
         })
         .collect();
     let all = told.iter().all(|told| told.ok);
@@ -74,6 +74,8 @@ pub fn run(context: &Context, arguments: &args::Notify) -> Result<End> {
 
 /// Opens the post for a command that makes runs.
 pub fn open(flags: &Flags, config: &Config, repository: &Repository, journal: &Arc<Journal>) -> Post {
+    // What was told is noted under names that the repository's id is a part of. Where it cannot have one, each run says why.
+    let _ = repository.settle_identity(&config.common.scratch_dir);
     // A heartbeat means every target, also when this command is about one of them.
     let all = config::load_repository(&Flags { target: None, ..flags.clone() }, &Process);
     let ours: Vec<(String, Settings)> = config.targets.iter().map(|target| (target.name.clone(), target.settings.clone())).collect();

@@ -44,6 +44,7 @@ struct Target {
 pub fn run(context: &Context, arguments: &args::Prune) -> Result<End> {
     let (config, output) = (context.repository_config()?, &context.output);
     let repository = Repository::open(&config.common.dir)?;
+    repository.check_identity(&config.common.scratch_dir)?;
     let watch = Watch::new()?;
     let (stop, _dog) = watch.unlimited();
     let (mut end, mut report) = (End::Done, Report { dry_run: arguments.dry_run, targets: Vec::new() });

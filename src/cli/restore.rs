@@ -107,7 +107,7 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
     };
     let restored = restore::restore(&request, &stop, &progress);
     drop(progress);
-    let (restored, took) = (restored?, begun.elapsed());
+    let (restored, took) = (restored.map_err(|error| error.rehinted(by_url))?, begun.elapsed());
     let report = Report {
         id: found.backup.id.clone(),
         to: to.label(),
@@ -138,6 +138,20 @@ pub fn run(context: &Context, arguments: &args::Restore) -> Result<End> {
         output.remark("the planner knows nothing of the new rows yet: run ANALYZE in the database, or restore with --analyze");
     }
     Ok(if report.warnings.is_empty() { End::Done } else { End::Warned })
+}
+
+/// What hints call the parts of a connection by the settings of a backup, and what they are called here, where it was typed.
+const CALLED: [(&str, &str); 6] = [
+    ("DB_USERNAME and DB_PASSWORD (or DB_PASSWORD_FILE, or the passfile)", "the user in --to and PGPASSWORD (or PGPASSWORD_FILE, or the passfile)"),
+    ("DB_PASSWORD or DB_PASSWORD_FILE", "PGPASSWORD or PGPASSWORD_FILE"),
+    ("in Docker Compose DB_HOST is", "in Docker Compose the host is"),
+    ("check DB_HOST and DB_PORT", "check the host and port in --to"),
+    ("check DB_HOST", "check the host in --to"),
+    ("check DB_DATABASE", "check the database in --to"),
+];
+
+fn by_url(hint: &str) -> String {
+    CALLED.iter().fold(hint.to_owned(), |hint, (setting, typed)| hint.replace(setting, typed))
 }
 
 impl Report {

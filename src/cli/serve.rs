@@ -161,7 +161,7 @@ impl Sidecar<'_> {
             }
         };
         let mut site = Site::new(self.repository.clone(), targets, common.time_zone.clone(), self.pulse.clone(), token);
-        (site.language, site.receivers) = (common.lang, common.notify.receivers.clone());
+        (site.language, site.receivers, site.scratch) = (common.lang, common.notify.receivers.clone(), Some(common.scratch_dir.clone()));
         match Server::listen(address, site) {
             Ok(server) => {
                 self.tell(

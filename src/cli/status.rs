@@ -2,6 +2,7 @@
 //! It owns the words and the exit code; it leaves the judgement to `crate::status`.
 //! Invariant: exit code 0 says that every target is fresh, and nothing else does; but for `--watch`, which says nothing by its exit code.
 
+use super::find::{self, Stray};
 use super::output::{BOLD, GREEN, Output, RED, YELLOW};
 use super::text::{Cell, clean, count, time};
 use super::watch::Watch;
@@ -38,6 +39,8 @@ struct Report {
     targets: Vec<Target>,
     /// Whether those who are to be told can be told. It is no part of the verdict.
     notify: Vec<Standing>,
+    /// Targets with backups that the configuration does not name. They are no part of the verdict either.
+    strays: Vec<Stray>,
 }
 
 /// One target.
@@ -88,11 +91,12 @@ pub fn run(context: &Context, arguments: &args::Status) -> Result<End> {
         return Ok(End::Done);
     }
     let repository = Repository::open(&config.common.dir)?;
+    repository.check_identity(&config.common.scratch_dir)?;
     if arguments.watch {
-        return watch(&config, &repository, output);
+        return watch(context, &config, &repository);
     }
     let now = Timestamp::now();
-    let report = read(&config, &repository, now)?;
+    let report = read(context, &config, &repository, now)?;
     if output.json {
         output.json(&report)?;
     } else {
@@ -101,7 +105,7 @@ pub fn run(context: &Context, arguments: &args::Status) -> Result<End> {
     Ok(if report.state == State::Fresh { End::Done } else { End::Failed(Kind::Stale) })
 }
 
-fn read(config: &RepositoryConfig, repository: &Repository, now: Timestamp) -> Result<Report> {
+fn read(context: &Context, config: &RepositoryConfig, repository: &Repository, now: Timestamp) -> Result<Report> {
     let look = |name: &String| {
         let folder = repository.target(name);
         let view = status::read(&folder, config.settings_of(name), now)?;
@@ -110,7 +114,7 @@ fn read(config: &RepositoryConfig, repository: &Repository, now: Timestamp) -> R
     let targets = names(config, repository)?.iter().map(look).collect::<Result<Vec<Target>>>()?;
     let state = targets.iter().map(|target| target.view.state).max_by_key(|state| state.severity()).unwrap_or(State::Starting);
     let notify = notify::standings(repository, &config.common.notify.receivers);
-    Ok(Report { state, targets, notify })
+    Ok(Report { state, targets, notify, strays: find::strays_unless_told(context, config, repository)? })
 }
 
 /// Progress that cannot be read is no reason to say nothing of the backups.
@@ -120,10 +124,11 @@ fn progress_of(folder: &TargetFolder) -> Option<Progress> {
 
 /// Tells how things stand and how far runs are, until a signal comes. On a terminal it draws over what it drew before; elsewhere a line for each target
 /// whenever something changed. Whole folders are read when a run begins or ends, and once a minute; in between only its progress is.
-fn watch(config: &RepositoryConfig, repository: &Repository, output: &Output) -> Result<End> {
+fn watch(context: &Context, config: &RepositoryConfig, repository: &Repository) -> Result<End> {
+    let output = &context.output;
     let signals = Watch::new()?;
     let redraw = output.redraws();
-    let mut report = read(config, repository, Timestamp::now())?;
+    let mut report = read(context, config, repository, Timestamp::now())?;
     let (mut read_at, mut said_at, mut said) = (Instant::now(), Instant::now(), String::new());
     if redraw && !output.json {
         output.print("\x1b[2J")?;
@@ -133,7 +138,7 @@ fn watch(config: &RepositoryConfig, repository: &Repository, output: &Output) ->
         let found: Vec<Option<Progress>> = report.targets.iter().map(|target| progress_of(&repository.target(&target.view.target))).collect();
         let turned = report.targets.iter().zip(&found).any(|(target, found)| target.progress.is_some() != found.is_some());
         if turned || read_at.elapsed() >= REMIND {
-            report = read(config, repository, now)?;
+            report = read(context, config, repository, now)?;
             read_at = Instant::now();
         } else {
             report.targets.iter_mut().zip(found).for_each(|(target, found)| target.progress = found);
@@ -186,6 +191,7 @@ fn whole(output: &Output, config: &RepositoryConfig, report: &Report, now: Times
     let mut parts: Vec<String> = report.targets.iter().map(|target| text(output, config, target, now)).collect();
     let silent: String = report.notify.iter().filter(|standing| standing.failures_in_a_row > 0).map(|standing| silent(output, standing, now)).collect();
     parts.extend(Some(silent).filter(|silent| !silent.is_empty()));
+    parts.extend(report.strays.iter().map(Stray::told).map(|(what, remedy)| format!("{} {}\n  {remedy}\n", output.paint(YELLOW, "!"), clean(&what))));
     parts.join("\n")
 }
 

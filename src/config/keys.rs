@@ -111,7 +111,7 @@ pub(super) static LOG: Key = Key::process(
     "BACKUP_LOG",
     "log",
     "where the log goes: to a file and stderr, to stderr only, or nowhere",
-    "log/kluis.log in BACKUP_DIR for `kluis serve`, else stderr",
+    "log/kluis.log in BACKUP_DIR for `kluis serve`, and for runs by hand once it is there, else stderr",
     "the path of a file, stderr or off",
 );
 pub(super) static LOG_FORMAT: Key = Key::process("BACKUP_LOG_FORMAT", "log_format", "how log lines are written", "text", "text or json");

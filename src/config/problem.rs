@@ -154,6 +154,18 @@ pub(super) fn quoted(text: &str) -> String {
     format!("'{}{cut}'", escaped(&text.chars().take(SHOWN).collect::<String>()))
 }
 
+/// The longest piece of a path that a message shows, in characters.
+const PATH_SHOWN: usize = 300;
+
+/// The same for a path: one that looks like one is shown whatever words are in it, for `/run/secrets/db_password` is no secret.
+pub(super) fn quoted_path(text: &str) -> String {
+    if !["/", "./", "../"].iter().any(|begin| text.starts_with(begin)) || is_connection_string(text) {
+        return quoted(text);
+    }
+    let cut = if text.chars().nth(PATH_SHOWN).is_some() { "…" } else { "" };
+    format!("'{}{cut}'", escaped(&text.chars().take(PATH_SHOWN).collect::<String>()))
+}
+
 /// Text with its control and direction-changing characters escaped.
 pub(super) fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -205,6 +217,17 @@ mod tests {
         check("postgres://app:hunter2@db/app", "a connection string (not shown)");
         check("host=db password=hunter2", "a connection string (not shown)");
         check("app:hunter2@db", "a connection string (not shown)");
+    }
+
+    #[test]
+    fn a_path_is_shown_whatever_words_are_in_it() {
+        for path in ["/run/secrets/db_password", "./passwd", "../a@b/password", &format!("/{}/password", "x".repeat(200))] {
+            assert_eq!(quoted_path(path), format!("'{path}'"));
+        }
+        for secret in ["hunter2@db", "/x?password=hunter2", "postgres://u:hunter2@h/password", "mypassword"] {
+            assert_eq!(quoted_path(secret), "a connection string (not shown)");
+        }
+        assert_eq!(quoted_path("/a\n"), "'/a\\n'");
     }
 
     #[test]

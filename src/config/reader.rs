@@ -4,11 +4,12 @@
 //!
 //! Highest first: flag · the target's table in `kluis.toml` · our variables · the top of `kluis.toml` · libpq's variables · default.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::file::{Document, Table};
 use super::keys::{self, Key, Scope};
-use super::problem::{Fault, Origin, Problem, Problems, is_connection_string, quoted};
+use super::problem::{Fault, Origin, Problem, Problems, is_connection_string, quoted, quoted_path};
 use super::render::Setting;
 use super::source::Source;
 use super::{Flags, value};
@@ -195,7 +196,8 @@ impl<'a> Reader<'a> {
         let bytes = match self.source.read_file(&path) {
             Ok(bytes) => bytes,
             Err(error) => {
-                let fault = Fault::new(format!("cannot read {}: {}", quoted(&named.text), value::io_reason(&error)), remedy);
+                let remedy = self.to_be_read(&path, &error).unwrap_or(remedy);
+                let fault = Fault::new(format!("cannot read {}: {}", quoted_path(&named.text), value::io_reason(&error)), remedy);
                 return Err(self.wrong(&named.origin, fault));
             }
         };
@@ -207,10 +209,20 @@ impl<'a> Reader<'a> {
             }
         }
         if text.trim().is_empty() {
-            let fault = Fault::new(format!("the file {} is empty", quoted(&named.text)), remedy);
+            let fault = Fault::new(format!("the file {} is empty", quoted_path(&named.text)), remedy);
             return Err(self.wrong(&named.origin, fault));
         }
         Ok(Typed { text, origin: named.origin.clone(), level: named.level, from_file: true })
+    }
+
+    /// Who has to be able to read a file, where that is what lacks. Secrets in containers are files of the host, with the host's owners.
+    fn to_be_read(&self, path: &Path, error: &io::Error) -> Option<String> {
+        if error.kind() != io::ErrorKind::PermissionDenied {
+            return None;
+        }
+        let (user, found) = (self.source.user(), self.source.stat(path).ok());
+        let now = found.map_or_else(String::new, |stat| format!(" (it belongs to user {} and has mode {:04o})", stat.owner, stat.mode));
+        Some(format!("let user {user}, as whom kluis runs, read it{now}: chown {user} the file, which for a container is that of the host"))
     }
 
     /// A path as it was typed, made absolute: from the file's folder if it stands in `kluis.toml`, else from the working directory.
@@ -218,7 +230,7 @@ impl<'a> Reader<'a> {
         let fault = if is_connection_string(text) {
             Fault::new(format!("the value is {}", quoted(text)), "write a path")
         } else if text.starts_with('~') {
-            Fault::new(format!("{} starts with '~', which only a shell understands", quoted(text)), "write the whole path")
+            Fault::new(format!("{} starts with '~', which only a shell understands", quoted_path(text)), "write the whole path")
         } else {
             let base = match origin {
                 _ if text.starts_with('/') => Ok(PathBuf::new()),
@@ -229,7 +241,7 @@ impl<'a> Reader<'a> {
                 // Collecting the components drops `.` and doubled slashes, and follows no links.
                 Ok(base) => return Ok(base.join(text).components().collect()),
                 Err(error) => Fault::new(
-                    format!("{} is relative, and the working directory is not known: {}", quoted(text), value::io_reason(&error)),
+                    format!("{} is relative, and the working directory is not known: {}", quoted_path(text), value::io_reason(&error)),
                     "write the whole path",
                 ),
             }
@@ -242,8 +254,8 @@ impl<'a> Reader<'a> {
         let kind = if folder { "folder" } else { "file" };
         let reason = match self.source.stat(path) {
             Ok(stat) if stat.folder == folder => return Ok(()),
-            Ok(_) => format!("{} is not a {kind}", quoted(&path.to_string_lossy())),
-            Err(error) => format!("cannot find the {kind} {}: {}", quoted(&path.to_string_lossy()), value::io_reason(&error)),
+            Ok(_) => format!("{} is not a {kind}", quoted_path(&path.to_string_lossy())),
+            Err(error) => format!("cannot find the {kind} {}: {}", quoted_path(&path.to_string_lossy()), value::io_reason(&error)),
         };
         Err(self.wrong(origin, Fault::new(reason, format!("name a {kind} that kluis can read, mounted into its container"))))
     }

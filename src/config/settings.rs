@@ -146,8 +146,12 @@ impl Reader<'_> {
     fn log(&mut self, dir: Option<&Path>) -> Option<LogTarget> {
         let (log, origin) = match self.get(&keys::LOG, None, |typed| Ok(typed.text.clone())) {
             Err(Bad) => return None,
-            Ok(None) if self.flags.serving => (LogTarget::File(dir?.join("log/kluis.log")), Origin::Default),
-            Ok(None) => (LogTarget::Stderr, Origin::Default),
+            Ok(None) => {
+                let file = dir?.join("log/kluis.log");
+                // Where a sidecar has its log, runs by hand stand in it too.
+                let there = self.flags.serving || self.source.stat(&file).is_ok_and(|stat| !stat.folder);
+                (if there { LogTarget::File(file) } else { LogTarget::Stderr }, Origin::Default)
+            }
             Ok(Some((text, typed))) => {
                 let log = match text.as_str() {
                     "stderr" => LogTarget::Stderr,

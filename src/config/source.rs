@@ -4,7 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 /// The most that a file named by a setting may hold: secrets and `kluis.toml` are small, `/dev/zero` is not.
@@ -17,6 +17,8 @@ pub struct Stat {
     pub mode: u32,
     /// Whether it is a folder.
     pub folder: bool,
+    /// The number of the user that it belongs to.
+    pub owner: u32,
 }
 
 /// The outside world, as far as settings need it.
@@ -33,6 +35,10 @@ pub trait Source {
     fn current_dir(&self) -> io::Result<PathBuf>;
     /// How many cores this process may use.
     fn cores(&self) -> usize;
+    /// The number of the user that it runs as.
+    fn user(&self) -> u32 {
+        rustix::process::geteuid().as_raw()
+    }
 }
 
 /// The real process.
@@ -59,7 +65,7 @@ impl Source for Process {
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         let meta = std::fs::metadata(path)?;
-        Ok(Stat { mode: meta.permissions().mode() & 0o7777, folder: meta.is_dir() })
+        Ok(Stat { mode: meta.permissions().mode() & 0o7777, folder: meta.is_dir(), owner: meta.uid() })
     }
 
     fn current_dir(&self) -> io::Result<PathBuf> {
@@ -81,7 +87,7 @@ mod tests {
         let path = folder.path().join("secret");
         let file = std::fs::File::create(&path).unwrap();
         file.set_permissions(std::fs::Permissions::from_mode(0o640)).unwrap();
-        assert_eq!(Process.stat(&path).unwrap(), Stat { mode: 0o640, folder: false });
+        assert_eq!(Process.stat(&path).unwrap(), Stat { mode: 0o640, folder: false, owner: Process.user() });
         assert!(Process.stat(folder.path()).unwrap().folder);
         assert_eq!(Process.stat(&path.join("x")).unwrap_err().kind(), io::ErrorKind::NotADirectory);
         for (length, fits) in [(0, true), (FILE_LIMIT, true), (FILE_LIMIT + 1, false)] {

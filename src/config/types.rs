@@ -62,6 +62,11 @@ pub struct RepositoryConfig {
 }
 
 impl RepositoryConfig {
+    /// The names of the targets that it speaks of, and of the one that a command is about.
+    pub fn named(&self) -> impl Iterator<Item = &str> + Clone {
+        self.targets.iter().map(|(name, _)| name.as_str()).chain(self.target.as_deref())
+    }
+
     /// The settings of a target, named in the configuration or not.
     pub fn settings_of(&self, target: &str) -> &Settings {
         self.targets.iter().find(|(name, _)| name == target).map_or(&self.others, |(_, settings)| settings)

@@ -153,7 +153,7 @@ fn with(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) 
 }
 
 /// The last answer on its connection: what else was sent is not read.
-fn closing(mut answer: Answer) -> Answer {
+pub(super) fn closing(mut answer: Answer) -> Answer {
     answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     answer
 }

@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
@@ -28,6 +28,9 @@ const HEAD_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a connection may last, with all that is asked over it.
 const LONGEST: Duration = Duration::from_secs(30);
+
+/// After how long a connection is told that it is the last answer: who asks again and again is never cut off in between.
+const LAST: Duration = Duration::from_secs(20);
 
 /// The size of a request's head, in bytes, and how many headers it may have.
 const LARGEST_HEAD: usize = 16 << 10;
@@ -115,9 +118,13 @@ async fn accept(listener: TcpListener, site: Arc<Site>) {
 
 async fn serve(stream: tokio::net::TcpStream, site: Arc<Site>) {
     let _ = stream.set_nodelay(true);
+    let begun = Instant::now();
     let service = service_fn(move |request| {
         let site = site.clone();
-        async move { Ok::<_, std::convert::Infallible>(answer::answer(&site, &request).await) }
+        async move {
+            let answer = answer::answer(&site, &request).await;
+            Ok::<_, std::convert::Infallible>(if begun.elapsed() >= LAST { answer::closing(answer) } else { answer })
+        }
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN).max_buf_size(LARGEST_HEAD).max_headers(MOST_HEADERS);

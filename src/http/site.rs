@@ -20,6 +20,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -101,6 +102,8 @@ pub struct Site {
     pub repository: Repository,
     /// The targets.
     pub targets: Vec<Watched>,
+    /// The folder that remembers which repository was here; nothing: nobody does.
+    pub scratch: Option<PathBuf>,
     /// Those who are told when something happens.
     pub receivers: Vec<Receiver>,
     /// The zone in which times are shown.
@@ -139,6 +142,7 @@ impl Site {
         Site {
             repository,
             targets,
+            scratch: None,
             receivers: Vec::new(),
             zone,
             language: None,
@@ -159,10 +163,19 @@ impl Site {
             return known.clone();
         }
         let (repository, targets, shelves, receivers) = (self.repository.clone(), self.targets.clone(), self.shelves.clone(), self.receivers.clone());
-        let zone = self.zone.clone();
+        let (zone, scratch) = (self.zone.clone(), self.scratch.clone());
         let read = apart(move || {
             let mut shelves = shelves.lock().unwrap_or_else(PoisonError::into_inner);
-            Snapshot::new(shelves.board(&repository, &targets, voice(&repository, &receivers), Timestamp::now()), zone)
+            let (voice, now) = (voice(&repository, &receivers), Timestamp::now());
+            let board = match scratch.map_or(Ok(()), |scratch| repository.check_identity(&scratch)) {
+                Ok(()) => shelves.board(&repository, &targets, voice, now),
+                // What lies in another repository says nothing of these targets.
+                Err(error) => {
+                    let stands = targets.iter().map(|target| board::unreadable(&target.name, &error.chain(), &target.settings, now));
+                    board::board(stands.collect(), None, voice, now)
+                }
+            };
+            Snapshot::new(board, zone)
         });
         let known = read.await.map(Arc::new).map_err(|error| error.to_string());
         *now = Some((Instant::now(), known.clone()));

@@ -97,7 +97,7 @@ fn noted(notebook: &Notebook) -> Memory {
 
 /// How things stand with all receivers, by what the repository remembers.
 pub fn standings(repository: &Repository, receivers: &[Receiver]) -> Vec<Standing> {
-    let names = note_names(receivers);
+    let names = note_names(repository, receivers);
     let stand = |(receiver, name): (&Receiver, String)| {
         let memory = noted(&Notebook::new(repository, &name));
         let (last_failure, last_reason) = memory.last_failure.unzip();
@@ -115,11 +115,13 @@ pub fn standings(repository: &Repository, receivers: &[Receiver]) -> Vec<Standin
     receivers.iter().zip(names).map(stand).collect()
 }
 
-/// The names of the receivers' notes: kind and host, and a number where several have the same.
-fn note_names(receivers: &[Receiver]) -> Vec<String> {
+/// The names of the receivers' notes: kind, host, and a hash of all that tells one from another, keyed by the repository's id: several configurations may share
+/// a repository, and none of them knows of the others' receivers. A number where one stands there twice.
+fn note_names(repository: &Repository, receivers: &[Receiver]) -> Vec<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let key = repository.id().ok().flatten().unwrap_or_default();
     let name = |receiver: &Receiver| {
-        let name = format!("{}-{}", receiver.kind.word(), receiver.host);
+        let name = format!("{}-{}-{}", receiver.kind.word(), receiver.host, request::fingerprint(&key, &receiver.identity()));
         let count = counts.entry(name.clone()).or_default();
         *count += 1;
         format!("{name}-{count}")
@@ -220,7 +222,7 @@ impl Post {
         let shared = Arc::new(Shared { office, state: Mutex::new(state), changed: Condvar::new() });
         shared.look();
         let first = shared.state().seen.clone();
-        let names = note_names(&shared.office.notify.receivers);
+        let names = note_names(&shared.office.repository, &shared.office.notify.receivers);
         for (index, name) in names.iter().enumerate() {
             let mut clerk = Clerk {
                 shared: shared.clone(),
@@ -473,8 +475,13 @@ impl Clerk {
         }
     }
 
+    /// Hands it over. What a part of those did not take who are meant is told in the log, and not tried again: the others would hear it twice.
     fn hand_over(&self, parcel: &Parcel) -> std::result::Result<(), Refusal> {
-        if self.shared.office.apart { parcel.send_apart(Limits::default()) } else { parcel.send(Limits::default()) }
+        let taken = if self.shared.office.apart { parcel.send_apart(Limits::default()) } else { parcel.send(Limits::default()) }?;
+        if let Some(part) = taken {
+            self.shared.tell(Level::Warning, "notify-failed", None, format!("{} was told in part only: {part}", self.receiver));
+        }
+        Ok(())
     }
 
     fn send(&self, due: &Due, seen: &Seen, now: Timestamp) -> Result<(), Refusal> {

@@ -172,13 +172,22 @@ fn id(notice: &Notice) -> String {
 /// `t=UNIX-SECONDS,v1=HEX`: HMAC-SHA256, by the shared secret, over the seconds, a dot and the body as it is sent.
 pub fn signature(secret: &str, now: Timestamp, body: &str) -> String {
     let seconds = now.as_second();
+    format!("t={seconds},v1={}", crate::repository::files::hex(&hmac(secret, &format!("{seconds}.{body}"))))
+}
+
+/// A hash that only who has the key can compare: 16 hexadecimal digits.
+pub fn fingerprint(key: &str, text: &str) -> String {
+    let mut mac = hmac(key, text);
+    mac.truncate(8);
+    crate::repository::files::hex(&mac)
+}
+
+fn hmac(key: &str, text: &str) -> Vec<u8> {
     let sign = || {
-        let key = PKey::hmac(secret.as_bytes())?;
-        let mut signer = Signer::new(MessageDigest::sha256(), &key)?;
-        signer.sign_oneshot_to_vec(format!("{seconds}.{body}").as_bytes())
+        let key = PKey::hmac(key.as_bytes())?;
+        Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot_to_vec(text.as_bytes())
     };
-    let mac = sign().expect("OpenSSL has HMAC and SHA-256");
-    format!("t={seconds},v1={}", crate::repository::files::hex(&mac))
+    sign().expect("OpenSSL has HMAC and SHA-256")
 }
 
 /// An e-mail as it goes over the wire (RFC 5322), with CRLF line ends and without dot-stuffing. Everything that is not ASCII is encoded.

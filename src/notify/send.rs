@@ -53,6 +53,9 @@ impl Refusal {
     }
 }
 
+/// What came of an attempt that was not refused: nothing, or which part of it was.
+pub type Taken = Option<String>;
+
 /// What is to be sent. Not `Debug`: it holds secrets.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parcel {
@@ -67,16 +70,16 @@ pub const SENDER: &str = "__send";
 
 impl Parcel {
     /// Sends it, here.
-    pub fn send(&self, limits: Limits) -> Result<(), Refusal> {
+    pub fn send(&self, limits: Limits) -> Result<Taken, Refusal> {
         match self {
-            Parcel::Http(request) => http(request, limits),
+            Parcel::Http(request) => http(request, limits).map(|()| None),
             Parcel::Mail(mail, letter) => smtp::send(mail, letter, limits),
         }
     }
 
     /// Sends it from a process of its own: a daemon that waits for a day shall not keep the memory that TLS took for a second (8 MB, measured), and a
     /// process can be ended. Everything goes through its standard input; its arguments hold nothing.
-    pub fn send_apart(&self, limits: Limits) -> Result<(), Refusal> {
+    pub fn send_apart(&self, limits: Limits) -> Result<Taken, Refusal> {
         let mut command = Command::new("/proc/self/exe");
         command.arg(SENDER).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         // Without /proc, or without room for a process, it goes from here.

@@ -2,7 +2,7 @@
 //! It owns the dialogue; it leaves the letter to `request`.
 //! Invariant: a password goes over TLS only, a certificate is always verified, and the dialogue as a whole has one deadline.
 
-use super::send::{Limits, Refusal, reason};
+use super::send::{Limits, Refusal, Taken, reason};
 use crate::receiver::Mail;
 use openssl::base64::encode_block;
 use openssl::ssl::{SslConnector, SslMethod, SslStream, SslVersion};
@@ -67,8 +67,8 @@ struct Reply {
     lines: Vec<String>,
 }
 
-/// Hands over a letter.
-pub fn send(mail: &Mail, letter: &str, limits: Limits) -> Result<(), Refusal> {
+/// Hands over a letter. It goes to whom the relay takes; the others are counted.
+pub fn send(mail: &Mail, letter: &str, limits: Limits) -> Result<Taken, Refusal> {
     let deadline = Instant::now() + limits.whole;
     let stream = dial(mail, limits)?;
     let wire = Timed { stream, deadline };
@@ -89,8 +89,22 @@ pub fn send(mail: &Mail, letter: &str, limits: Limits) -> Result<(), Refusal> {
         talk.log_in(login, &features)?;
     }
     talk.ask(&format!("MAIL FROM:<{}>", mail.from), &[250], "the sender")?;
+    let mut refused = Vec::new();
     for to in &mail.to {
-        talk.ask(&format!("RCPT TO:<{to}>"), &[250, 251], "a receiver")?;
+        talk.say(&format!("RCPT TO:<{to}>"))?;
+        let reply = talk.reply()?;
+        if ![250, 251].contains(&reply.code) {
+            refused.push(reply.code);
+        }
+    }
+    let part = refused.first().map(|code| match mail.to.len() {
+        1 => format!("the relay answered {code} to its address"),
+        all => format!("the relay answered {code} to {} of its {all} addresses", refused.len()),
+    });
+    if let Some(why) = part.as_ref().filter(|_| refused.len() == mail.to.len()) {
+        // For good only where no address may be taken later.
+        let lasting = refused.iter().all(|code| code / 100 == 5);
+        return Err(if lasting { Refusal::lasting(why) } else { Refusal::passing(why) });
     }
     talk.ask("DATA", &[354], "the letter")?;
     // A line that begins with a dot gets a second one (RFC 5321, section 4.5.2).
@@ -99,7 +113,7 @@ pub fn send(mail: &Mail, letter: &str, limits: Limits) -> Result<(), Refusal> {
     talk.ask(&format!("{}\r\n.", stuffed.join("\r\n")), &[250], "the letter")?;
     // It has been taken: how the relay says goodbye changes nothing.
     let _ = talk.ask("QUIT", &[221], "the end");
-    Ok(())
+    Ok(part)
 }
 
 fn failed(error: &io::Error) -> Refusal {

@@ -357,6 +357,7 @@ impl Words {
             Reason::KeepMin { count, standing: Standing::Proven } => format!("bij de {count} nieuwste bewezen"),
             Reason::KeepMin { count, .. } => format!("bij de {count} die altijd blijven"),
             Reason::Newest => "de nieuwste backup".to_owned(),
+            Reason::OtherDatabase => "de nieuwste van een andere database in deze map".to_owned(),
             Reason::Pinned => "er staat een pin op".to_owned(),
             Reason::NotUnderstood => "het manifest is niet te begrijpen".to_owned(),
             Reason::InFuture { .. } => "de datum ligt in de toekomst".to_owned(),

@@ -43,7 +43,8 @@ pub(crate) fn resolve(connection: &Connection, stop: &Stop) -> Result<Vec<Place>
     }
     let (host, port) = (connection.host.clone(), connection.port);
     let not_found = || Error::new(Kind::Unreachable, format!("cannot find the host '{}'", super::server_error::printable(&connection.host)));
-    let hint = "check DB_HOST: in Docker Compose it is the name of the database's service, on a network that both services share";
+    let hint = "is the database running? in Docker Compose DB_HOST is the name of its service, which is known only while the service runs, on a network that both \
+                share: docker compose ps; else check DB_HOST";
     match bounded(stop, Instant::now() + connection.connect_timeout, move || (host.as_str(), port).to_socket_addrs().map(Vec::from_iter))? {
         None => Err(not_found().because("the name service did not answer in time").hinted(hint)),
         Some(Err(error)) => Err(not_found().because(error).hinted(hint)),

@@ -33,7 +33,7 @@ use crate::postgres::tools::Tools;
 use crate::stop::Stop;
 use account::Account;
 use folder::Folder;
-pub use folder::sweep;
+pub use folder::{sweep, try_folder};
 pub use locale::Locale;
 use rustix::process::Signal;
 pub use settings::Memory;

@@ -6,6 +6,7 @@ use super::files::read_small;
 use super::history::{self, Entry};
 use super::lock::Lock;
 use super::reading::{self, missing, unreadable};
+use super::source::Adoptions;
 use super::{TargetFolder, names, staging};
 use crate::error::{Error, Kind, Result};
 use crate::exception::Exceptions;
@@ -220,6 +221,8 @@ pub struct Listing {
     pub leftovers: Vec<String>,
     /// Things that are not ours. They are never touched.
     pub foreign: Vec<String>,
+    /// What an operator has said of whose backups these are.
+    pub adoptions: Adoptions,
 }
 
 impl Listing {
@@ -238,7 +241,7 @@ impl Listing {
                 folders.push(entry.path());
             } else if kind.is_dir() && (name.starts_with(names::STAGING) || name.starts_with(names::DELETING)) {
                 listing.leftovers.push(name);
-            } else if !(kind.is_file() && [names::HISTORY, names::PROGRESS].contains(&name.as_str())
+            } else if !(kind.is_file() && [names::HISTORY, names::PROGRESS, names::ADOPTED].contains(&name.as_str())
                 || name == names::LATEST && kind.is_symlink()
                 || name == ".latest.new")
             {
@@ -246,6 +249,7 @@ impl Listing {
             }
         }
         listing.backups = read_all(folders)?;
+        listing.adoptions = Adoptions::read(target);
         listing.in_order();
         listing.leftovers.sort();
         listing.foreign.sort();

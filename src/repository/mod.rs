@@ -4,6 +4,7 @@
 
 pub mod files;
 pub mod history;
+mod identity;
 pub mod list;
 pub mod lock;
 pub mod logfile;
@@ -11,6 +12,7 @@ pub mod names;
 pub mod notebook;
 pub mod progress;
 mod reading;
+pub mod source;
 pub mod staging;
 
 use crate::error::{Error, Kind, Result};
@@ -100,6 +102,16 @@ impl Repository {
 }
 
 impl TargetFolder {
+    /// How many backups it holds, by their names alone.
+    pub fn count(&self) -> Result<u64> {
+        let failed = |error| Error::io("read", &self.path, error);
+        let mut count = 0;
+        for entry in std::fs::read_dir(&self.path).map_err(failed)? {
+            count += u64::from(entry.map_err(failed)?.file_name().to_str().is_some_and(|name| names::parse_backup_id(name).is_some()));
+        }
+        Ok(count)
+    }
+
     /// Whether the folder is there.
     pub fn exists(&self) -> Result<bool> {
         match std::fs::symlink_metadata(&self.path) {

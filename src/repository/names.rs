@@ -39,6 +39,12 @@ pub const RESTORE: &str = "RESTORE.md";
 /// Present where retention must keep the backup.
 pub const PINNED: &str = "pinned.json";
 
+/// What an operator has said of whose backups a target's folder holds.
+pub const ADOPTED: &str = "adopted.json";
+
+/// The repository's own id.
+pub const IDENTITY: &str = ".repository.json";
+
 /// The folder of the repository in which it is kept what was told to whom.
 pub const NOTIFIED: &str = ".notified";
 

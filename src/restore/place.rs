@@ -237,7 +237,11 @@ pub fn neighbour(request: &Request<'_>, stop: &Stop) -> Result<Session> {
             Err(error) => last = Some(error),
         }
     }
-    Err(last.expect("there are two neighbours").context("to create or drop a database, another one has to be connected to"))
+    Err(last.expect("there are two neighbours").context(format!(
+        "cannot connect to '{}' on the same server, from where '{}' would be created or dropped",
+        NEIGHBOURS.join("' or '"),
+        crate::postgres::server_error::printable(&request.to.database)
+    )))
 }
 
 /// Fails unless the database holds nothing of a user's.

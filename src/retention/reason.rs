@@ -51,6 +51,8 @@ pub enum Reason {
     },
     /// Kept: the newest backup that is not bad, whatever is proven of it.
     Newest,
+    /// Kept: the best that is left of a database which is another one than the newest backup's.
+    OtherDatabase,
     /// Kept: the user pinned it.
     Pinned,
     /// Kept: its record could not be understood, so nobody knows what would be lost.
@@ -118,6 +120,7 @@ impl fmt::Display for Reason {
             Reason::KeepMin { count, standing: Standing::Proven } => write!(f, "among the newest {count} proven"),
             Reason::KeepMin { count, .. } => write!(f, "among the {count} that always stay, for want of newer proven ones"),
             Reason::Newest => f.write_str("the newest backup"),
+            Reason::OtherDatabase => f.write_str("the newest of another database in this folder"),
             Reason::Pinned => f.write_str("pinned"),
             Reason::NotUnderstood => f.write_str("its manifest is not understood"),
             Reason::InFuture { at } => write!(f, "dated in the future, {at}"),

@@ -15,8 +15,16 @@ fn at(text: &str) -> Timestamp {
 fn backup(line: &str) -> Candidate {
     let mut words = line.split_whitespace();
     let id = words.next().unwrap();
-    let mut backup =
-        Candidate { id: id.into(), at: at(id.split('#').next().unwrap()), standing: Standing::Sealed, pinned: false, unread: false, rows: None, bytes: 1 };
+    let mut backup = Candidate {
+        id: id.into(),
+        at: at(id.split('#').next().unwrap()),
+        standing: Standing::Sealed,
+        pinned: false,
+        unread: false,
+        line: None,
+        rows: None,
+        bytes: 1,
+    };
     for word in words {
         match word {
             "bad" => backup.standing = Standing::Bad,
@@ -28,6 +36,9 @@ fn backup(line: &str) -> Candidate {
             "unread" => (backup.standing, backup.unread) = (Standing::NotUnderstood, true),
             "odd" => backup.standing = Standing::NotUnderstood,
             "pinned" => backup.pinned = true,
+            "of1" => backup.line = Some(1),
+            "of2" => backup.line = Some(2),
+            "of3" => backup.line = Some(3),
             rows => backup.rows = Some(rows.parse().unwrap()),
         }
     }
@@ -58,6 +69,24 @@ fn check(policy: &Policy, now: &str, facts: Facts, lines: &[&str]) -> Plan {
         assert_eq!(found[id], expected.trim(), "'{id}' in {plan:#?}");
     }
     plan
+}
+
+#[test]
+fn what_is_left_of_another_database_is_not_counted_out_by_this_one() {
+    check(
+        &policy(0, [0; 4], 1),
+        "2026-01-31",
+        Facts::default(),
+        &[
+            "2026-01-30 sealed of2 10 => newest",
+            "2026-01-29 proven of1 900000 => other-database",
+            "2026-01-28 proven of1 => delete expired",
+            "2026-01-27 proven of2 12 => newest-proven keep-min",
+            "2026-01-26 sealed of3 => other-database",
+            "2026-01-25 sealed of3 => delete expired",
+            "2026-01-24 bad of3 => delete bad",
+        ],
+    );
 }
 
 #[test]
@@ -299,6 +328,7 @@ fn extremes_of_time_are_planned_for() {
         standing: Standing::Proven,
         pinned: false,
         unread: false,
+        line: None,
         rows: Some(u64::MAX),
         bytes: 0,
     });
@@ -335,7 +365,7 @@ fn some_backups() -> impl Strategy<Value = Vec<Candidate>> {
         let make = |(day, quarter, standing, pinned, rows, twin): (i64, i64, _, _, _, u8)| {
             let at = start + SignedDuration::from_hours(24 * day + 6 * quarter);
             let id = if twin == 0 { "twin".to_owned() } else { format!("{at}-{twin}") };
-            Candidate { id, at, standing, pinned, unread: false, rows, bytes: 0 }
+            Candidate { id, at, standing, pinned, unread: false, line: Some(usize::from(twin % 5 == 1)), rows, bytes: 0 }
         };
         ones.into_iter().map(make).collect()
     })
@@ -379,11 +409,18 @@ proptest! {
             times.truncate(floor);
             times
         };
-        let proven = |b: &Candidate| b.standing == Standing::Proven && b.at <= now;
+        // Of each database the best stays; the floors are those of the one that is backed up now.
+        let dated = |b: &&Candidate| b.standing.is_good() && b.at <= now;
+        let own = backups.iter().filter(dated).max().and_then(|newest| newest.line);
+        for line in [Some(0), Some(1)] {
+            let best = |all: &[Candidate]| all.iter().filter(dated).filter(|b| b.line == line).map(|b| (b.standing == Standing::Proven, b.at)).max();
+            prop_assert_eq!(best(&left), best(&backups));
+        }
+        let proven = |b: &Candidate| b.standing == Standing::Proven && b.at <= now && b.line == own;
         prop_assert_eq!(newest(&left, &proven), newest(&backups, &proven));
-        let any_proven = |b: &Candidate| b.standing == Standing::Proven;
+        let any_proven = |b: &Candidate| b.standing == Standing::Proven && (b.line == own || b.at > now);
         prop_assert_eq!(newest(&left, &any_proven), newest(&backups, &any_proven));
-        let good = |b: &Candidate| b.standing.is_good();
+        let good = |b: &Candidate| b.standing.is_good() && (b.line == own || b.at > now);
         let (left_good, all_good) = (newest(&left, &good), newest(&backups, &good));
         prop_assert_eq!(left_good.first(), all_good.first());
         prop_assert_eq!(left_good.len(), all_good.len());

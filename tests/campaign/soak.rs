@@ -93,7 +93,7 @@ impl daemon::World for Years<'_> {
         };
         let rows = Some(100_000 + self.random.below(1000));
         let pinned = self.random.percent(1);
-        self.backups.push(Candidate { at: started, id: backup_id(started), standing, pinned, unread: false, rows, bytes: 1 });
+        self.backups.push(Candidate { at: started, id: backup_id(started), standing, pinned, unread: false, line: None, rows, bytes: 1 });
         (self.last_run_failed, self.last_done) = (false, Some(started));
         self.prune();
         self.campaign.count("runs done");

@@ -22,7 +22,7 @@ const ROOMS: &[&[&str]] = &[
     &["drill"],
     &["restore"],
     &["verify", "compare", "globals"],
-    &["dump", "preflight"],
+    &["adopt", "dump", "preflight"],
     // What was typed, in the engine's own types: connections, schedules, policies.
     &["config"],
     // Of the repository, PostgreSQL's programs need only files that are 0600 before the first byte; the notes need the names.

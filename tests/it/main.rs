@@ -3,6 +3,7 @@
 // Skips are told on stderr; the watcher of the servers outlives us on purpose.
 #![allow(clippy::print_stderr, clippy::unit_arg, clippy::zombie_processes)]
 
+mod adopt;
 mod announced;
 mod bad_days;
 mod cli;

@@ -155,7 +155,14 @@ fn mail_goes_over_tls_and_a_password_never_without() {
     test(&url).run().done();
     relay.refuse("RCPT", "550 no such user a@b.nl");
     let ended = test(&url).run();
-    assert!(ended.code == Some(1) && ended.stdout.contains("the relay answered 550 to a receiver") && !ended.stdout.contains("a@b.nl"), "{ended:#?}");
+    assert!(ended.code == Some(1) && ended.stdout.contains("the relay answered 550 to its address") && !ended.stdout.contains("a@b.nl"), "{ended:#?}");
+    // One who has left keeps no letter from the others.
+    relay.refuse("RCPT TO:<gone@", "550 no such user");
+    let letters = || relay.said().iter().filter(|line| *line == ".").count();
+    let before = letters();
+    let ended = test(&[format!("smtp://127.0.0.1:{}?to=a@b.nl,gone@b.nl,c@b.nl&from=c@d.nl", relay.port)]).run();
+    assert!(ended.code == Some(1) && ended.stdout.contains("the relay answered 550 to 1 of its 3 addresses"), "{ended:#?}");
+    assert_eq!(letters(), before + 1);
     let silent = HttpReceiver::new();
     let ended = test(&[format!("smtp://127.0.0.1:{}?to=a@b.nl&from=c@d.nl", silent.port)]).run();
     assert!(ended.code == Some(1) && ended.took < Duration::from_secs(25), "{ended:#?}");
@@ -282,6 +289,27 @@ fn a_receiver_that_is_away_fails_no_backup_and_hears_of_it_later() {
     assert!(told[0].json()["event"] == "recovery" && told[0].json()["text"].as_str().unwrap().contains("could not be told before"), "{told:#?}");
     assert!(!quiet(stack.command(&["status"]).run()).stdout.contains("cannot be told"));
     stack.keeps_no_secret();
+}
+
+#[test]
+fn configurations_on_one_repository_know_nothing_of_each_others_receivers() {
+    let Some(cluster) = Cluster::of(16) else { return };
+    let stack = Stack::new(&cluster);
+    // Staging's webhook was revoked; production's is on the same host.
+    stack.hook.answer(Answer::Status(404, "gone"));
+    let of = |path: &str| format!("http://127.0.0.1:{}/{path}", stack.hook.port);
+    let with = |words: &[&str], path: &str| stack.command(words).env("BACKUP_NOTIFY", of(path));
+    with(&["backup"], "staging").env("DB_PORT", "1").run().failed(10, &[]);
+    stack.hook.answer(Answer::Status(200, "OK"));
+    let failures = |path: &str| {
+        let told: serde_json::Value = serde_json::from_str(&with(&["status", "--json"], path).run().stdout).unwrap();
+        told["notify"][0]["failures"].as_u64().unwrap()
+    };
+    assert!(failures("staging") > 0);
+    assert_eq!(failures("production"), 0);
+    let notes: Vec<String> =
+        std::fs::read_dir(stack.repo.root.join(".notified")).unwrap().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    assert!(notes.iter().all(|name| !name.contains("staging")), "{notes:?}");
 }
 
 #[test]

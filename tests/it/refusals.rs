@@ -41,6 +41,22 @@ fn row_security_that_is_forced_upon_the_owner_can_be_lifted_by_the_owner() {
     assert!([Some(0), Some(3)].contains(&backup().code));
 }
 
+#[test]
+fn a_restore_speaks_of_what_was_typed_and_not_of_the_settings_of_a_backup() {
+    let Some(cluster) = Cluster::of(16) else { return };
+    let (database, there, repo, role) = (cluster.database("typed"), cluster.database("there"), Repo::new(), cluster.role("typist"));
+    database.sql("CREATE TABLE t AS SELECT 1 AS id");
+    kluis(&["backup"]).of(&database).keeping(&repo).run().done();
+    let restore = |words: &[&str]| kluis(&[&["restore", "latest", "--to", &there.url()], words].concat()).keeping(&repo).into(&cluster).env("PGUSER", &role);
+    let asked = restore(&[]).run().failed(10, &["the server asks for a password", "set PGPASSWORD or PGPASSWORD_FILE"]);
+    let wrong = restore(&[]).env("PGPASSWORD", "wrong").run().failed(10, &["the user in --to and PGPASSWORD"]);
+    let nobody = restore(&["--clean", "--yes"]).run();
+    for ended in [&asked, &wrong, &nobody] {
+        assert!(!ended.stderr.contains("DB_"), "{ended:#?}");
+    }
+    kluis(&["backup"]).of(&database).keeping(&repo).env("DB_USERNAME", &role).run().failed(10, &["set DB_PASSWORD or DB_PASSWORD_FILE"]);
+}
+
 /// Where there is room for one lock on every table there is a backup: the coordinator locks them when pg_dump has ended, the workers' locks do not add up,
 /// and the large objects need none.
 #[test]

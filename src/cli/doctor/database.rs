@@ -3,17 +3,20 @@
 
 use super::super::text::count;
 use super::Sheet;
+use crate::adopt;
 use crate::config::Target;
 use crate::error::Result;
 use crate::postgres::catalogue::{self, Facts};
 use crate::postgres::session::Session;
 use crate::postgres::tools::{Places, find};
-use crate::preflight::refused;
+use crate::preflight::{self, refused};
+use crate::repository::list::Listing;
+use crate::repository::{Repository, TargetFolder};
 use crate::stop::Stop;
 use crate::units::format_bytes;
 
 /// Connection, version, pooling, rights, facts.
-pub fn check(sheet: &mut Sheet<'_>, target: &Target, places: &Places, stop: &Stop) -> Result<()> {
+pub fn check(sheet: &mut Sheet<'_>, repository: Option<&Repository>, target: &Target, places: &Places, stop: &Stop) -> Result<()> {
     let label = target.connection.label();
     let mut session = match Session::connect(&target.connection, stop) {
         Ok(session) => session,
@@ -35,7 +38,21 @@ pub fn check(sheet: &mut Sheet<'_>, target: &Target, places: &Places, stop: &Sto
         Err(error) => sheet.problem("version", &error)?,
     }
     rights(sheet, &mut session, &facts)?;
+    if let Some(repository) = repository {
+        belonging(sheet, &mut session, &facts, &repository.target(&target.name))?;
+    }
     describe(sheet, &facts)
+}
+
+/// Whether the target's backups are of this database.
+fn belonging(sheet: &mut Sheet<'_>, session: &mut Session, facts: &Facts, folder: &TargetFolder) -> Result<()> {
+    let found = preflight::source(session, facts).and_then(|live| Listing::read(folder).map(|listing| (live, listing)));
+    // A folder that cannot be read has a check of its own.
+    let Ok((live, listing)) = found else { return Ok(()) };
+    match adopt::check(&folder.name, &listing, &live) {
+        Ok(()) => sheet.ok("source", format!("{live}")),
+        Err(error) => sheet.problem("source", &error),
+    }
 }
 
 fn rights(sheet: &mut Sheet<'_>, session: &mut Session, facts: &Facts) -> Result<()> {

@@ -3,12 +3,13 @@
 //! Invariant: it changes nothing, and a check that fails keeps no other from being made.
 
 mod database;
+mod scratch;
 mod storage;
 
 use super::output::{BOLD, GREEN, Output, RED, YELLOW};
 use super::text::{clean, clean_lines, time};
 use super::watch::Watch;
-use super::{Context, End, places};
+use super::{Context, End, args, places};
 use crate::config::{self, Common, Process, Target};
 use crate::error::{Error, Kind, Result};
 use crate::manifest;
@@ -109,7 +110,7 @@ impl Sheet<'_> {
 }
 
 /// Runs the command.
-pub fn run(context: &Context) -> Result<End> {
+pub fn run(context: &Context, arguments: &args::Doctor) -> Result<End> {
     let output = &context.output;
     let mut sheet = Sheet { output, target: None, checks: Vec::new() };
     let watch = Watch::new()?;
@@ -119,13 +120,20 @@ pub fn run(context: &Context) -> Result<End> {
         let places = places(common);
         sheet.heading(None, &format!("repository {}", common.dir.display()))?;
         let repository = storage::repository(&mut sheet, common)?;
+        storage::strays(&mut sheet, repository.as_ref(), &targets)?;
         sheet.heading(None, "PostgreSQL programs")?;
         programs(&mut sheet, &places)?;
         sandbox(&mut sheet, common, &places)?;
+        scratch::check(&mut sheet, common, &targets)?;
+        if arguments.drill {
+            let (stop, _dog) = watch.unlimited();
+            scratch::servers(&mut sheet, common, &places, &stop)?;
+            stop.check()?;
+        }
         for target in &targets {
             let (stop, _dog) = watch.limited(&target.settings);
             sheet.heading(Some(&target.name), &format!("target {}", target.name))?;
-            database::check(&mut sheet, target, &places, &stop)?;
+            database::check(&mut sheet, repository.as_ref(), target, &places, &stop)?;
             storage::target(&mut sheet, repository.as_ref(), target, common, &stop)?;
             // A signal is no finding.
             stop.check()?;

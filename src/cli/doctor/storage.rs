@@ -1,6 +1,7 @@
 //! The doctor's look at the repository. It owns what is worth a remark there; it leaves reading to `repository`.
 //! Invariant: it writes nothing, and a lock that it takes to see whether it is free it gives back at once.
 
+use super::super::find::{self, Stray};
 use super::super::text::{count, time};
 use super::Sheet;
 use crate::config::{Common, Target};
@@ -24,6 +25,9 @@ pub fn repository(sheet: &mut Sheet<'_>, common: &Common) -> Result<Option<Repos
             return Ok(None);
         }
     };
+    if let Err(error) = repository.check_identity(&common.scratch_dir) {
+        sheet.problem("identity", &error)?;
+    }
     match repository.check_writable() {
         Ok(()) => sheet.ok("folder", "ours and writable")?,
         Err(error) => sheet.problem("folder", &error)?,
@@ -48,6 +52,20 @@ pub fn repository(sheet: &mut Sheet<'_>, common: &Common) -> Result<Option<Repos
         }
     }
     Ok(Some(repository))
+}
+
+/// Targets that the configuration does not name. Where one that it names has no backup, somebody may have renamed it.
+pub fn strays(sheet: &mut Sheet<'_>, repository: Option<&Repository>, targets: &[Target]) -> Result<()> {
+    let Some(repository) = repository else { return Ok(()) };
+    let strays = match find::strays(repository, targets.iter().map(|target| target.name.as_str())) {
+        Ok(strays) => strays,
+        Err(error) => return sheet.problem("other targets", &error),
+    };
+    let renamed = targets.iter().any(|target| repository.target(&target.name).count().unwrap_or(0) == 0);
+    for (what, remedy) in strays.iter().map(Stray::told) {
+        if renamed { sheet.warning("other targets", what, &remedy)? } else { sheet.ok("other targets", what)? }
+    }
+    Ok(())
 }
 
 /// What lies in the repository and is neither a target's folder nor the log.

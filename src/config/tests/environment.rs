@@ -171,6 +171,8 @@ fn paths() {
     let config = fake.config();
     assert_eq!(config.targets[0].settings.assertions.as_deref().unwrap().to_str(), Some("/checks"));
     assert_eq!(config.common.log, LogTarget::File("/srv/k.log".into()));
+    let beside = Fake::complete(&[]).file("/backups/log/kluis.log", 0o600, "");
+    assert_eq!(beside.config().common.log, LogTarget::File("/backups/log/kluis.log".into()));
     let mut serving = Fake::complete(&[]);
     serving.flags.serving = true;
     assert_eq!(serving.config().common.log, LogTarget::File("/backups/log/kluis.log".into()));
@@ -248,7 +250,9 @@ fn file_forms() {
     let mut gone = with(b"x");
     gone.files.clear();
     gone.fails(&[&format!("DB_PASSWORD_FILE: cannot read '/run/secrets/pw': no such file or folder; {remedy}")]);
-    with(b"x").file("/run/secrets/pw", 0, "x").fails(&[&format!("DB_PASSWORD_FILE: cannot read '/run/secrets/pw': permission denied; {remedy}")]);
+    with(b"x").file("/run/secrets/pw", 0, "x").fails(&["DB_PASSWORD_FILE: cannot read '/run/secrets/pw': permission denied; hint: let user 999, as whom kluis runs, read it (it belongs to user 0 and has mode 0000): chown 999 the file, which for a container is that of the host"]);
+    let named = Fake::complete(&[("DB_PASSWORD", ""), ("DB_PASSWORD_FILE", "/run/secrets/db_password")]);
+    named.fails(&[&format!("DB_PASSWORD_FILE: cannot read '/run/secrets/db_password': no such file or folder; {remedy}")]);
     with(b"x").folder("/run/secrets/pw").fails(&[&format!("DB_PASSWORD_FILE: cannot read '/run/secrets/pw': it is a folder; {remedy}")]);
     with(b"x").vars(&[("DB_PASSWORD", "y")]).fails(&["DB_PASSWORD_FILE: 'DB_PASSWORD' is set as well; hint: keep one of the two"]);
     assert_eq!(with(b"x").vars(&[("DB_PASSWORD", "")]).only().connection.password.unwrap().expose(), "x");

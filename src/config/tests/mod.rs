@@ -97,6 +97,10 @@ impl Fake {
 }
 
 impl Source for Fake {
+    fn user(&self) -> u32 {
+        999
+    }
+
     fn var(&self, name: &str) -> Option<OsString> {
         self.vars.get(OsStr::new(name)).cloned()
     }
@@ -112,7 +116,7 @@ impl Source for Fake {
         }
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
-        self.files.get(path).map(|(mode, content)| Stat { mode: *mode, folder: content.is_none() }).ok_or_else(|| io::ErrorKind::NotFound.into())
+        self.files.get(path).map(|(mode, content)| Stat { mode: *mode, folder: content.is_none(), owner: 0 }).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
     fn current_dir(&self) -> io::Result<PathBuf> {
         Ok("/srv".into())

@@ -79,6 +79,14 @@ impl Drop for Folder {
     }
 }
 
+/// Whether a server's folder can be made in `scratch`: it is made and removed. Returns the bytes that are free there.
+pub fn try_folder(scratch: &Path) -> Result<u64> {
+    let mut folder = Folder::create(scratch, Account::choose()?.as_ref())?;
+    let room = rustix::fs::statvfs(folder.path()).map_err(|error| Error::io("look at the file system of", scratch, error.into()))?;
+    folder.remove()?;
+    Ok(room.f_bavail.saturating_mul(room.f_frsize))
+}
+
 /// Removes what throwaway servers of dead processes left in `scratch`: processes, shared memory, folders. Returns the names of the folders.
 ///
 /// Those that are in use, and those of other users, are passed over. One that cannot be removed does not keep the others: the error comes last.

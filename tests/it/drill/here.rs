@@ -5,6 +5,7 @@
 use super::{drill, proof};
 use crate::support::cluster::{Cluster, Database};
 use crate::support::kluis::{kluis, kluis_after};
+use crate::support::new_folder;
 use crate::support::repo::Repo;
 use kluis::manifest::{Rung, Verdict};
 
@@ -50,4 +51,26 @@ fn a_server_that_a_materialized_view_reads_and_memory_that_is_not_there() {
     large
         .sql(&format!("CREATE MATERIALIZED VIEW m AS SELECT length(string_agg(repeat('x', 1000000), '')) FROM generate_series(1, 500) WITH NO DATA; {filled}"));
     cannot_judge(&large, Some("ulimit -v 1000000"), &["give this service more memory"]);
+}
+
+#[test]
+fn a_scratch_folder_that_no_drill_could_use_is_told_by_doctor_and_dry_run() {
+    let Some(cluster) = Cluster::of(16) else { return };
+    let (database, repo) = (cluster.database("scratch"), Repo::new());
+    database.sql("CREATE TABLE t AS SELECT 1 AS id");
+    let file = new_folder("scratch").join("file");
+    std::fs::write(&file, "").unwrap();
+    let with =
+        |words: &[&str], scratch: &str| kluis(words).of(&database).keeping(&repo).env("BACKUP_DRILL", "every-backup").env("BACKUP_SCRATCH_DIR", scratch).run();
+    for wrong in ["/proc/k", file.to_str().unwrap()] {
+        let ended = with(&["doctor"], wrong);
+        assert!(ended.code == Some(14) && ended.stdout.contains("no backup can be proven"), "{ended:#?}");
+        with(&["backup", "--dry-run"], wrong).warned(&["the backup could not be proven"]);
+    }
+    let before = repo.fingerprint();
+    let right = new_folder("right");
+    let ended = with(&["doctor", "--drill"], right.to_str().unwrap());
+    assert!(ended.stdout.contains("a server's folder can be made there") && ended.stdout.contains("was started and removed in"), "{ended:#?}");
+    assert_eq!(repo.fingerprint(), before);
+    assert_eq!(std::fs::read_dir(&right).unwrap().count(), 0);
 }

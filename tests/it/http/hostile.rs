@@ -126,6 +126,28 @@ fn whoever_is_slow_keeps_nobody_out_and_is_let_go() {
 }
 
 #[test]
+fn who_asks_again_and_again_is_told_which_answer_is_the_last() {
+    let server = server();
+    let mut stream = connect(server.address());
+    let begun = Instant::now();
+    loop {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let (mut text, mut buffer) = (String::new(), [0; 4096]);
+        while !text.ends_with("alive\n") {
+            let length = stream.read(&mut buffer).unwrap();
+            assert!(length > 0, "cut off after {:?}: {text}", begun.elapsed());
+            text.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+        if text.to_ascii_lowercase().contains("connection: close") {
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(29), "{text}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    assert_eq!(stream.read(&mut [0; 16]).unwrap(), 0);
+}
+
+#[test]
 fn a_reader_that_does_not_read_is_let_go_too() {
     let server = server();
     let mut lazy = connect(server.address());

@@ -54,9 +54,9 @@ impl Source for Bad {
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         if path == Path::new("/srv") || path == Path::new("/") {
-            return Ok(Stat { mode: 0o755, folder: true });
+            return Ok(Stat { mode: 0o755, folder: true, owner: 0 });
         }
-        self.read_file(path).map(|_| Stat { mode: 0o600, folder: false })
+        self.read_file(path).map(|_| Stat { mode: 0o600, folder: false, owner: 0 })
     }
     fn current_dir(&self) -> io::Result<PathBuf> {
         Ok("/srv".into())

@@ -184,7 +184,7 @@ impl Source for Machine {
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         if path.starts_with("/etc/kluis") || path.starts_with("/secret") {
-            Ok(Stat { mode: 0o600, folder: false })
+            Ok(Stat { mode: 0o600, folder: false, owner: 0 })
         } else {
             Err(io::ErrorKind::NotFound.into())
         }
