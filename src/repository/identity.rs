@@ -140,7 +140,9 @@ impl Repository {
     fn remember(&self, scratch: &Path) -> Result<()> {
         let Some(id) = self.id()? else { return Ok(()) };
         let (mut memory, place) = (memory(scratch), self.place());
-        if memory.seen.get(&place) == Some(&id) {
+        // What goes away with the repository remembers nothing of it.
+        let within = std::fs::canonicalize(scratch).is_ok_and(|scratch| Path::new(&place).starts_with(scratch));
+        if within || memory.seen.get(&place) == Some(&id) {
             return Ok(());
         }
         own_folder(scratch)?;
