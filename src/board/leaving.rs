@@ -38,8 +38,8 @@ pub fn leaving(backups: &[Candidate], policy: &Policy, schedule: &Schedule, fact
         let Some(next) = schedule.next_after(at).filter(|next| next.duration_since(now) <= AHEAD) else { break };
         at = next;
         // Names of their own, which no real backup has.
-        let (rows, bytes) = newest.map_or((None, 0), |newest| (newest.rows, newest.bytes));
-        there.push(Candidate { at, id: format!("ahead {run}"), standing, pinned: false, unread: false, line: None, rows, bytes });
+        let (rows, bytes, line) = newest.map_or((None, 0, None), |newest| (newest.rows, newest.bytes, newest.line));
+        there.push(Candidate { at, id: format!("ahead {run}"), standing, pinned: false, unread: false, line, rows, bytes });
         let plan = plan(&there, policy, at, &facts);
         let gone: Vec<&str> = plan.deleted().map(|decision| decision.id.as_str()).collect();
         there.retain(|backup| !gone.contains(&backup.id.as_str()));

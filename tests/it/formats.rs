@@ -50,6 +50,7 @@ fn a_backup_of_the_first_format_is_listed_verified_drilled_restored_and_compared
     let compared = kluis(&["compare", "latest"]).of(&place).keeping(&repo).run();
     assert!(compared.code == Some(0) && compared.stdout.contains("are equal"), "{compared:#?}");
     // One of the second format, of what was restored from it, holds the same.
+    kluis(&["adopt"]).of(&place).keeping(&repo).run().done();
     kluis(&["backup"]).of(&place).keeping(&repo).run().done();
     let (first, second) = (repo.backups().remove(0), repo.newest());
     let ids = [&first, &second].map(|path| path.file_name().unwrap().to_str().unwrap().to_owned());

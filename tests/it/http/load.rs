@@ -83,6 +83,8 @@ fn a_page_that_many_look_at_does_not_slow_a_backup() {
     let with = |arguments: &[&str]| kluis(arguments).of(&database).keeping(&repo).env("BACKUP_RETENTION_DAYS", "36500").env("BACKUP_JOBS", "2");
     let sidecar = with(&["serve"]).env("BACKUP_SCHEDULE", "0 0 1 1 *").env("BACKUP_HTTP", address.to_string()).env("BACKUP_HTTP_TOKEN", super::TOKEN).start();
     wait_until("it listens", || std::net::TcpStream::connect(address).is_ok());
+    // What is there is of another database.
+    with(&["adopt"]).run().done();
     let backup = || {
         let ended = with(&["backup"]).run();
         assert!(matches!(ended.code, Some(0 | 3)), "{ended:#?}");
