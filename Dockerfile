@@ -48,7 +48,7 @@ USER 999:999
 WORKDIR /
 # PostgreSQL's SIGINT comes with the base; here SIGTERM ends a run cleanly.
 STOPSIGNAL SIGTERM
-# Healthy only while the backups are fresh. Until the first backup is there, within the start period, the container counts as starting.
-HEALTHCHECK --interval=1m --timeout=10s --start-period=30m --retries=3 CMD ["kluis", "status", "--quiet"]
+# Healthy only while the backups are fresh. Until the first run has ended the check waits, and the container counts as starting; a start period would hide that it failed.
+HEALTHCHECK --interval=1m --timeout=30m --start-period=0s --retries=1 CMD ["kluis", "status", "--quiet", "--wait"]
 ENTRYPOINT ["kluis"]
 CMD ["serve"]

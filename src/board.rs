@@ -13,12 +13,14 @@ pub use series::Sample;
 pub use strip::{DAYS, Day, DayKind};
 
 use crate::catalog::{Evidence, OUTCOMES, Runs, Shelf, Short};
+use crate::clock::is_ahead;
 use crate::config::{Drill, Settings};
 use crate::manifest::Sandbox;
 use crate::repository::history::{Entry, Outcome};
+use crate::repository::intent::Intent;
 use crate::repository::progress::Progress;
 use crate::retention::{self, Facts, Plan, Reason, Standing, Suspension};
-use crate::status::{self, Ground, State, View};
+use crate::status::{self, Doing, Ground, State, View};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -182,24 +184,31 @@ pub struct Given<'a> {
     pub shelf: &'a Shelf,
     /// What a run in progress has reached.
     pub progress: Option<Progress>,
+    /// What the sidecar is about to do.
+    pub intent: Intent,
     /// When its backups leave, as [`leaving`] says.
     pub leaving: &'a [(String, Leaves)],
 }
 
 /// What retention has to know besides the backups.
-pub fn facts(shelf: &Shelf, settings: &Settings) -> Facts {
-    Facts { last_run_failed: shelf.runs.last.as_ref().is_some_and(|run| run.outcome == Outcome::Failed), drill_off: matches!(settings.drill, Drill::Off) }
+pub fn facts(shelf: &Shelf, settings: &Settings, now: Timestamp) -> Facts {
+    Facts {
+        last_run_failed: shelf.runs.last.as_ref().is_some_and(|run| run.outcome == Outcome::Failed),
+        drill_off: matches!(settings.drill, Drill::Off),
+        doubt: shelf.past().doubt(&settings.schedule, None, now),
+    }
 }
 
 /// How one target stands.
 pub fn stand(given: &Given<'_>, now: Timestamp) -> Stand {
     let (settings, shelf) = (given.settings, given.shelf);
     let known: Vec<_> = shelf.backups.iter().map(Short::known).collect();
-    let running = given.progress.is_some();
-    let view = status::judgement(given.name, &known, shelf.runs.last.clone(), running, settings, now);
+    let proving = given.intent.proving || given.progress.as_ref().is_some_and(|run| run.step == "prove");
+    let doing = Doing { running: given.progress.is_some(), proving, again: given.intent.again };
+    let view = status::judgement(given.name, &known, &shelf.past(), doing, settings, now);
     let candidates: Vec<_> = shelf.backups.iter().map(|backup| backup.candidate.clone()).collect();
-    let plan = retention::plan(&candidates, &settings.policy, now, &facts(shelf, settings));
-    let proof = shelf.backups.iter().rev().find(|backup| backup.candidate.standing == Standing::Proven && backup.candidate.at <= now);
+    let plan = retention::plan(&candidates, &settings.policy, now, &facts(shelf, settings, now));
+    let proof = shelf.backups.iter().rev().find(|backup| backup.candidate.standing == Standing::Proven && !is_ahead(backup.candidate.at, now));
     Stand {
         ground: view.ground,
         schedule: settings.schedule.expression().to_owned(),
@@ -228,7 +237,7 @@ pub fn stand(given: &Given<'_>, now: Timestamp) -> Stand {
 /// A target whose folder cannot be read.
 pub fn unreadable(name: &str, why: &str, settings: &Settings, now: Timestamp) -> Stand {
     let shelf = Shelf::default();
-    let mut stand = stand(&Given { name, settings, shelf: &shelf, progress: None, leaving: &[] }, now);
+    let mut stand = stand(&Given { name, settings, shelf: &shelf, progress: None, intent: Intent::default(), leaving: &[] }, now);
     (stand.view.state, stand.view.ground, stand.ground) = (State::Stale, Ground::Unreadable, Ground::Unreadable);
     stand.view.why = format!("its backups cannot be read: {why}");
     stand

@@ -9,6 +9,7 @@
 use crate::error::{Error, Result};
 use crate::exception::Exceptions;
 use crate::manifest::{Proof, Rung, Sandbox};
+use crate::past::{Past, Ran};
 use crate::prune::candidate;
 use crate::repository::history::{self, Entry, Outcome};
 use crate::repository::list::{Backup, Seen, suspicion, suspicions};
@@ -51,6 +52,8 @@ pub struct Short {
     pub database_bytes: Option<u64>,
     /// Whether a drill has proven it, and all of it is still there.
     pub proven: bool,
+    /// When that was.
+    pub proven_at: Option<Timestamp>,
     /// The latest drill that proved it.
     pub evidence: Option<Evidence>,
     /// Why it is bad or not understood.
@@ -106,6 +109,7 @@ impl Short {
             plain_bytes: manifest.map(|manifest| manifest.script.plain_bytes),
             database_bytes: manifest.map(|manifest| manifest.database.bytes),
             proven: backup.is_proven(),
+            proven_at: backup.proven_at(),
             evidence: proof.filter(|proof| proof.proven()).and_then(Evidence::of),
             remark: remark.map(|text| shortened(&text)),
             fault: backup.fault().map(|text| shortened(&text)),
@@ -128,6 +132,7 @@ impl Short {
             incomplete: self.candidate.standing == Standing::Incomplete,
             suspicious: self.suspicious.clone(),
             proven: self.proven,
+            proven_at: self.proven_at,
             empty: self.empty,
             exceptions: self.exceptions.clone(),
             fault: self.fault.clone(),
@@ -227,6 +232,20 @@ impl Runs {
         }
     }
 
+    /// What they tell, together with the backups that are there: name and date of each.
+    pub fn past<'a>(&self, backups: impl Iterator<Item = (&'a str, Timestamp)> + Clone) -> Past {
+        let mut past = Past {
+            last: self.last.clone(),
+            backups: backups.clone().map(|(_, at)| at).collect(),
+            unlisted: backups.filter(|(id, _)| !self.sizes.contains_key(*id)).map(|(_, at)| at).collect(),
+            ..Past::default()
+        };
+        for run in self.recent.iter().filter(|run| run.published.is_some()) {
+            past.add(Ran { started: run.started, took: Duration::from_millis(run.ms) });
+        }
+        past
+    }
+
     fn forget(&mut self, now: Timestamp) {
         let old = |run: &Run| now.duration_since(run.started) > REMEMBERED;
         while self.recent.len() > MOST_RUNS || self.recent.front().is_some_and(old) {
@@ -259,6 +278,11 @@ struct Stamp {
 }
 
 impl Shelf {
+    /// What its runs tell.
+    pub fn past(&self) -> Past {
+        self.runs.past(self.backups.iter().map(|backup| (backup.candidate.id.as_str(), backup.candidate.at)))
+    }
+
     /// Looks again. Tells whether something is otherwise than before.
     pub fn look(&mut self, target: &TargetFolder, now: Timestamp) -> Result<bool> {
         if !target.exists()? {

@@ -9,11 +9,13 @@ use crate::finding::{Cause, causes, sentences};
 pub use crate::manifest::{BY_DRILL, BY_VERIFY};
 use crate::manifest::{PROOF_FORMAT, Proof, Rung, Verdict};
 use crate::notes;
+use crate::repository::files::read_small;
 use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
 use crate::repository::{TargetFolder, names, staging};
 use crate::stop::Stop;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
@@ -133,10 +135,65 @@ pub fn record_drill(target: &TargetFolder, folder: &Path, verdict: &drill::Verdi
     record(target, &backup, &after_drill(old, verdict, Timestamp::now()), &lock)
 }
 
+/// Attempts at proving a backup that came to no verdict: they were killed, ran out of time, or could not judge. So whoever tries again knows how long to wait, also
+/// after a restart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// How many there were.
+    pub count: u32,
+    /// When the last one began.
+    pub last: Option<Timestamp>,
+}
+
+impl Attempt {
+    /// The attempts at this backup so far. What cannot be read counts as none.
+    pub fn so_far(backup: &Backup) -> Attempt {
+        let bytes = read_small(&backup.path.join(names::ATTEMPTS), 4096).unwrap_or_default();
+        serde_json::from_slice(&bytes).unwrap_or_default()
+    }
+
+    /// One more begins. It is noted before, so that it counts where it is killed; what cannot be noted is tried all the same. Returns what was noted before.
+    pub fn begin(target: &TargetFolder, backup: &Backup, lock: &Lock) -> Attempt {
+        let before = Attempt::so_far(backup);
+        Attempt { count: before.count.saturating_add(1), last: Some(Timestamp::now()) }.note(target, backup, lock);
+        before
+    }
+
+    /// It was somebody's wish that it ended, and says nothing: what was noted before holds.
+    pub fn undo(self, target: &TargetFolder, backup: &Backup, lock: &Lock) {
+        self.note(target, backup, lock);
+    }
+
+    fn note(self, target: &TargetFolder, backup: &Backup, lock: &Lock) {
+        let text = serde_json::to_vec(&self).expect("plain data always has a JSON form");
+        let _ = if self.count == 0 {
+            staging::remove_annotation(target, &backup.id, names::ATTEMPTS, lock)
+        } else {
+            staging::annotate(target, &backup.id, names::ATTEMPTS, &text, lock)
+        };
+    }
+}
+
+/// Notes that a drill of its own begins, outside of a run. Fails where a run is in progress, which will prove a newer backup.
+pub fn begin_drill(target: &TargetFolder, backup: &Backup, stop: &Stop) -> Result<Attempt> {
+    let lock = Lock::take(target, Duration::ZERO, stop)?;
+    Ok(Attempt::begin(target, backup, &lock))
+}
+
+/// Notes that such a drill was interrupted. What cannot be noted counts as an attempt.
+pub fn undo_drill(target: &TargetFolder, backup: &Backup, before: Attempt) {
+    if let Ok(lock) = Lock::take(target, Duration::ZERO, &Stop::new()) {
+        before.undo(target, backup, &lock);
+    }
+}
+
 /// Records a proof with its backup: `proof.json` first, which alone counts; then the notes and the link `latest`, which follow from it.
 pub fn record(target: &TargetFolder, backup: &Backup, proof: &Proof, lock: &Lock) -> Result<()> {
     let id = &backup.id;
     staging::annotate(target, id, names::PROOF, &proof.render(), lock)?;
+    if proof.proven() || proof.verdict == Verdict::Bad {
+        let _ = staging::remove_annotation(target, id, names::ATTEMPTS, lock);
+    }
     let notes = match backup.whole() {
         Ok(manifest) => notes::restore_notes(manifest, Some(proof)),
         Err(_) => notes::without_contents(backup.understood()?, proof),

@@ -2,13 +2,14 @@
 //! It owns turning backups into candidates, and deleting; which ones, `retention` decides, pure and with reasons.
 //! Invariant: only what a plan says is deleted, oldest first, under the lock.
 
-use crate::config::Drill;
+use crate::config::{Drill, Settings};
 use crate::error::Result;
+use crate::past::Past;
 use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
 use crate::repository::source::{Source, lines};
 use crate::repository::{TargetFolder, history, staging};
-use crate::retention::{Candidate, Facts, Plan, Policy, Standing, plan};
+use crate::retention::{Candidate, Facts, Plan, Standing, plan};
 use crate::stop::Stop;
 use jiff::Timestamp;
 
@@ -46,18 +47,26 @@ fn candidates(listing: &Listing) -> Vec<Candidate> {
 }
 
 /// The plan for what is there now.
-pub fn make_plan(listing: &Listing, target: &TargetFolder, policy: &Policy, drill: &Drill, now: Timestamp) -> Result<Plan> {
-    let candidates = candidates(listing);
-    let runs = history::read(target)?;
+pub fn make_plan(listing: &Listing, target: &TargetFolder, settings: &Settings, now: Timestamp) -> Result<Plan> {
+    let past = Past::of(&history::read(target)?, listing);
+    let doubt = past.doubt(&settings.schedule, None, now);
     // A run that was skipped says nothing about whether backups can be made.
-    let last = runs.iter().rev().find(|run| run.outcome != history::Outcome::Skipped);
-    let facts = Facts { last_run_failed: last.is_some_and(|run| run.outcome == history::Outcome::Failed), drill_off: matches!(drill, Drill::Off) };
-    Ok(plan(&candidates, policy, now, &facts))
+    let last_run_failed = past.last.is_some_and(|run| run.outcome == history::Outcome::Failed);
+    Ok(planned(listing, settings, Facts { last_run_failed, drill_off: drill_off(settings), doubt }, now))
 }
 
-/// The plan for right after a run that published a backup, whose history line is not yet written.
-pub fn plan_after_success(listing: &Listing, policy: &Policy, drill: &Drill, now: Timestamp) -> Plan {
-    plan(&candidates(listing), policy, now, &Facts { last_run_failed: false, drill_off: matches!(drill, Drill::Off) })
+/// The plan for right after a run that published a backup, whose history line is not yet written. `own`: when that run began; nothing: it is only imagined.
+pub fn plan_after_success(listing: &Listing, past: &Past, settings: &Settings, own: Option<Timestamp>, now: Timestamp) -> Plan {
+    let doubt = past.doubt(&settings.schedule, own, now);
+    planned(listing, settings, Facts { last_run_failed: false, drill_off: drill_off(settings), doubt }, now)
+}
+
+fn planned(listing: &Listing, settings: &Settings, facts: Facts, now: Timestamp) -> Plan {
+    plan(&candidates(listing), &settings.policy, now, &facts)
+}
+
+fn drill_off(settings: &Settings) -> bool {
+    matches!(settings.drill, Drill::Off)
 }
 
 /// Deletes what the plan says, the oldest first. Returns what was deleted, also when an error ended it.

@@ -10,6 +10,7 @@ mod tests;
 
 pub use reason::{Reason, Suspension};
 
+use crate::clock::{Doubt, is_ahead};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -108,6 +109,8 @@ pub struct Facts {
     pub last_run_failed: bool,
     /// Backups are not drilled, so that no new one is ever proven.
     pub drill_off: bool,
+    /// The present is further from the last run than the schedule explains.
+    pub doubt: Option<Doubt>,
 }
 
 /// What happens to one backup, and by which rules.
@@ -144,12 +147,12 @@ impl Plan {
 
 /// Decides what happens to each backup of one target. The order of `backups` does not matter.
 ///
-/// Floors and tiers rely on *good* backups only: not bad, understood, and not dated after `now`. Each rule looks at all backups, never at what
+/// Floors and tiers rely on *good* backups only: not bad, understood, and not dated in the future. Each rule looks at all backups, never at what
 /// another rule left over, so a more generous policy or one pin more can only keep more.
 pub fn plan(backups: &[Candidate], policy: &Policy, now: Timestamp, facts: &Facts) -> Plan {
     let mut all: Vec<&Candidate> = backups.iter().collect();
     all.sort_by(|a, b| b.cmp(a));
-    let good: Vec<usize> = (0..all.len()).filter(|&i| all[i].standing.is_good() && all[i].at <= now).collect();
+    let good: Vec<usize> = (0..all.len()).filter(|&i| all[i].standing.is_good() && !is_ahead(all[i].at, now)).collect();
     let mut rules = Rules { all, good, reasons: vec![Vec::new(); backups.len()] };
 
     rules.each_for_itself(policy, now);
@@ -202,7 +205,7 @@ impl<'a> Rules<'a> {
             if backup.standing == Standing::NotUnderstood {
                 self.keep(index, Reason::NotUnderstood);
             }
-            if backup.at > now {
+            if is_ahead(backup.at, now) {
                 self.keep(index, Reason::InFuture { at: backup.at });
             } else if now.duration_since(backup.at) <= window {
                 self.keep(index, Reason::WithinDays { days: policy.days });
@@ -278,7 +281,7 @@ impl<'a> Rules<'a> {
     fn collapse(&mut self, now: Timestamp, facts: &Facts) -> Option<Suspension> {
         // A database that was emptied is the greatest loss of all.
         let measured =
-            |&index: &usize| self.good.binary_search(&index).is_ok() || self.all[index].standing == Standing::Suspicious && self.all[index].at <= now;
+            |&index: &usize| self.good.binary_search(&index).is_ok() || self.all[index].standing == Standing::Suspicious && !is_ahead(self.all[index].at, now);
         let mut counted = (0..self.all.len()).filter(measured).filter_map(|index| Some((index, self.all[index].rows?)));
         let (newest, now_rows) = counted.next()?;
         let older: Vec<(usize, u64)> = counted.filter(|&(index, _)| self.all[index].line == self.all[newest].line).collect();
@@ -318,11 +321,10 @@ impl<'a> Rules<'a> {
 
     /// Why nothing may be deleted now; where several things are wrong, the one that says most about the data.
     fn suspension(&self, collapse: Option<Suspension>, now: Timestamp, facts: &Facts) -> Option<Suspension> {
-        let ahead = self.all.first().filter(|newest| newest.at > now);
         let unread = self.all.iter().find(|backup| backup.unread).map(|backup| Suspension::Unreadable { id: backup.id.clone() });
         collapse
             .or(unread)
-            .or_else(|| ahead.map(|newest| Suspension::ClockBehind { newest: newest.id.clone(), at: newest.at, now }))
+            .or_else(|| facts.doubt.map(|doubt| Suspension::of_doubt(doubt, now)))
             .or_else(|| (self.good.is_empty() && !self.all.is_empty()).then_some(Suspension::NothingGood))
             .or_else(|| facts.last_run_failed.then_some(Suspension::LastRunFailed))
     }

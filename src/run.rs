@@ -5,6 +5,7 @@
 mod told;
 
 use crate::adopt;
+use crate::clock;
 use crate::config::{Drill, Target};
 use crate::drill;
 use crate::dump::{self, dump};
@@ -12,10 +13,11 @@ use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
 use crate::finding::sentences;
 use crate::manifest::{FORMAT, File, Manifest, Proof, Summary};
+use crate::past::Past;
 use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
 use crate::preflight;
-use crate::proof;
+use crate::proof::{self, Attempt};
 use crate::prune;
 use crate::repository::history::{self, Entry, Outcome};
 use crate::repository::list::{Backup, Listing};
@@ -24,7 +26,7 @@ use crate::repository::staging::{self, Staging};
 use crate::repository::{Repository, TargetFolder, names};
 use crate::retention::Plan;
 use crate::stop::Stop;
-use crate::units::{cut, first, format_count};
+use crate::units::{cut, first, format_count, format_duration};
 use jiff::Timestamp;
 use std::time::{Duration, Instant};
 use told::Told;
@@ -152,6 +154,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         calling: dumped.calling,
     };
     let mut warnings = manifest.warnings.clone();
+    warnings.extend(clocks_apart(&manifest));
     let manifest = seal(&staging, manifest)?;
     // The last moment at which a signal or a deadline still means "nothing was published".
     stop.check()?;
@@ -179,7 +182,8 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
 
     clock.step("prune");
     let listing = Listing::read(folder)?;
-    let plan = prune::plan_after_success(&listing, &settings.policy, &settings.drill, Timestamp::now());
+    let past = Past::of(&history::read(folder)?, &listing);
+    let plan = prune::plan_after_success(&listing, &past, settings, Some(started), Timestamp::now());
     let (deleted, pruned) = prune::carry_out(&plan, folder, lock, stop);
     warnings.extend(pruned.err().map(|error| format!("pruning failed: {}", error.chain())));
     if let Some(why) = plan.suspended.as_ref().filter(|_| plan_matters(&plan)) {
@@ -224,11 +228,17 @@ fn prove(
         nice: drill::NICE,
     };
     let old = backup.proof.clone().ok().flatten();
+    let attempt = Attempt::begin(folder, backup, lock);
     // What a drill left that was killed, the next one removes.
     let swept = throwaway::sweep(context.scratch);
     let verdict = match swept.and_then(|_| drill::drill(&request, stop, observer)) {
         Ok(verdict) => verdict,
-        Err(error) => return (old, vec![format!("the backup could not be proven: {}", error.chain())]),
+        Err(error) => {
+            if error.kind() == Kind::Interrupted {
+                attempt.undo(folder, backup, lock);
+            }
+            return (old, vec![format!("the backup could not be proven: {}", error.chain())]);
+        }
     };
     let proof = proof::after_drill(old, &verdict, Timestamp::now());
     let mut warnings: Vec<String> = match &verdict {
@@ -243,10 +253,29 @@ fn prove(
     (Some(proof), warnings)
 }
 
-/// A suspension is worth a warning where rows vanished or the clock is wrong. That nothing is proven yet is no news.
+/// A suspension is worth a warning where rows vanished or the clock is wrong. That nothing is proven yet is no news, nor that a machine was off for long where
+/// nothing would have been deleted.
 fn plan_matters(plan: &Plan) -> bool {
-    use crate::retention::Suspension;
-    matches!(plan.suspended, Some(Suspension::RowsCollapsed { .. } | Suspension::ClockBehind { .. }))
+    use crate::retention::{Reason, Suspension};
+    match plan.suspended {
+        Some(Suspension::RowsCollapsed { .. } | Suspension::ClockBehind { .. }) => true,
+        Some(Suspension::ClockAhead { .. }) => plan.decisions.iter().any(|decision| matches!(decision.reasons[..], [Reason::Suspended { .. }])),
+        _ => false,
+    }
+}
+
+/// The server's clock is a second witness of the time.
+fn clocks_apart(manifest: &Manifest) -> Option<String> {
+    let machine = manifest.origin.as_ref()?.machine;
+    let apart = clock::apart(manifest.snapshot, machine)?;
+    // The machine's was read a moment after the server's.
+    let seconds = apart.as_millis().unsigned_abs().saturating_add(500) / 1000;
+    Some(format!(
+        "the clocks disagree: the database server's is {} {} this machine's, which showed {}; schedules, ages and what is deleted go by this machine's",
+        format_duration(Duration::from_secs(u64::try_from(seconds).unwrap_or(u64::MAX))),
+        if apart.is_negative() { "behind" } else { "ahead of" },
+        machine.strftime("%Y-%m-%dT%H:%M:%SZ")
+    ))
 }
 
 /// Writes what vouches for the rest: the contents, the manifest with the hash of all files, the notes, the hashes. The caller publishes.

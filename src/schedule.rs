@@ -12,9 +12,9 @@ mod search;
 mod tests;
 
 use crate::error::{Error, Result};
-use jiff::Timestamp;
 use jiff::civil::date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use std::fmt;
 
 /// A cron expression and the time zone it is meant in.
@@ -86,6 +86,11 @@ impl Schedule {
     /// The next `count` runs strictly after `from`.
     pub fn upcoming(&self, from: Timestamp, count: usize) -> Vec<Timestamp> {
         std::iter::successors(self.next_after(from), |&run| self.next_after(run)).take(count).collect()
+    }
+
+    /// The longest time that may pass from one run to the next in the years after `now`, with the hour that a clock going back adds in a zone that has such.
+    pub fn longest_gap(&self, now: Timestamp) -> SignedDuration {
+        search::longest_gap(&self.fields, self.zone.to_datetime(now).date()).saturating_add(search::furthest_back(&self.zone, now))
     }
 
     /// Short English for the common forms, such as `every day at 03:00 Europe/Amsterdam`; otherwise the expression and its zone.

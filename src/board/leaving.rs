@@ -32,7 +32,7 @@ pub fn leaving(backups: &[Candidate], policy: &Policy, schedule: &Schedule, fact
     let mut left: HashMap<String, Timestamp> = HashMap::new();
     let newest = backups.iter().max();
     let standing = if facts.drill_off { Standing::Sealed } else { Standing::Proven };
-    let facts = Facts { last_run_failed: false, ..*facts };
+    let facts = Facts { last_run_failed: false, doubt: None, ..*facts };
     let mut at = now;
     for run in 0..RUNS {
         let Some(next) = schedule.next_after(at).filter(|next| next.duration_since(now) <= AHEAD) else { break };

@@ -80,6 +80,7 @@ fn a_backup_that_is_there_knows_better_than_the_history() {
         plain_bytes: None,
         database_bytes: None,
         proven: standing == Standing::Proven,
+        proven_at: None,
         evidence: None,
         remark: None,
         fault: None,

@@ -147,8 +147,11 @@ pub struct Status {
     /// Go on telling, and how far a run in progress is, until a signal ends it
     #[arg(long)]
     pub watch: bool,
-    /// Print the status page's address, with the token that opens it
+    /// Wait for the first run, if there was none yet, and for its proof: a health check that has no verdict before
     #[arg(long, conflicts_with = "watch")]
+    pub wait: bool,
+    /// Print the status page's address, with the token that opens it
+    #[arg(long, conflicts_with_all = ["watch", "wait"])]
     pub page: bool,
 }
 

@@ -2,14 +2,25 @@
 //! It owns the table; it leaves resolving to `config`.
 //! Invariant: a secret is `***` before it gets here.
 
+use super::doctor::too_short;
 use super::output::BOLD;
 use super::text::{Cell, clean};
 use super::{Context, End};
 use crate::error::Result;
+use crate::repository::Repository;
 
 /// Runs the command. `--json` prints `{"settings": [{"target", "key", "value", "origin"}, …], "warnings": […]}`; `target` is null for what holds for all.
 pub fn run(context: &Context) -> Result<End> {
-    let (config, output) = (context.config()?, &context.output);
+    let (mut config, output) = (context.config()?, &context.output);
+    // By what the repository tells, as far as there is one.
+    let repository = Repository::open(&config.common.dir).ok();
+    for target in &config.targets {
+        if let Some(short) = too_short(repository.as_ref(), &target.name, &target.settings) {
+            let short = format!("target '{}': {short}", target.name);
+            output.warning(&short);
+            config.warnings.push(short);
+        }
+    }
     if output.json {
         output.json(&config.to_json())?;
         return Ok(End::Done);

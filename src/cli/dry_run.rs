@@ -9,6 +9,7 @@ use super::{Context, End, places};
 use crate::adopt;
 use crate::config::{Common, Drill, Target};
 use crate::error::{Error, Kind, Result};
+use crate::past::Past;
 use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
 use crate::preflight;
@@ -119,7 +120,7 @@ fn open(common: &Common) -> Result<Option<Repository>> {
 
 fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, scratch: &Path, stop: &Stop) -> Result<Forecast> {
     let settings = &target.settings;
-    let (mut listing, mut existing) = (Listing::default(), false);
+    let (mut listing, mut history, mut existing) = (Listing::default(), Vec::new(), false);
     if let Some(repository) = repository {
         repository.check_writable()?;
         let folder = repository.target(&target.name);
@@ -127,7 +128,8 @@ fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, s
             folder.check_writable()?;
             // Taken and given back at once: no run has to wait for a dry run.
             drop(Lock::take(&folder, settings.lock_timeout, stop)?);
-            (listing, existing) = (Listing::read(&folder)?, true);
+            (listing, history) = Listing::with_history(&folder)?;
+            existing = true;
         }
     }
     let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());
@@ -158,7 +160,7 @@ fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, s
         expected_bytes: expected,
         free_bytes: free,
         folder_exists: existing,
-        plan: plan_after_success(&listing, &settings.policy, &settings.drill, Timestamp::now()),
+        plan: plan_after_success(&listing, &Past::of(&history, &listing), settings, None, Timestamp::now()),
         schedule: settings.schedule.describe(),
         next_runs: settings.schedule.upcoming(Timestamp::now(), 3),
         warnings,

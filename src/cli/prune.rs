@@ -97,7 +97,7 @@ fn one(output: &Output, folder: &TargetFolder, settings: &Settings, dry_run: boo
     if let Some(lock) = &lock {
         listing.condense(folder, lock);
     }
-    let plan = make_plan(&listing, folder, &settings.policy, &settings.drill, Timestamp::now())?;
+    let plan = make_plan(&listing, folder, settings, Timestamp::now())?;
     let size = |id: &str| listing.backups.iter().find(|backup| backup.id == id).map_or(0, |backup| candidate(backup).bytes);
     let bytes = plan.deleted().map(|decision| size(&decision.id)).sum();
     if !output.json {

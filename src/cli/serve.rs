@@ -7,9 +7,9 @@ use super::text::{count, time};
 use super::watch::Watch;
 use super::{Context, End, notify, places};
 use crate::config::{Config, Drill, Target};
-use crate::daemon::{self, Ended, Job, Trigger, Work, World};
+use crate::daemon::{self, Ended, Job, Trigger, Unproven, Work, World};
 use crate::drill;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::events::Silent;
 use crate::exception::{self, Exceptions};
 use crate::finding::sentences;
@@ -17,13 +17,15 @@ use crate::http::{Pulse, Server, Site, Watched, token};
 use crate::log::{Level, Line};
 use crate::manifest::Proof;
 use crate::notify::Post;
+use crate::past::Past;
 use crate::postgres::connection::Secret;
 use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
-use crate::proof::{BY_DRILL, record_drill};
+use crate::proof::{Attempt, begin_drill, record_drill, undo_drill};
 use crate::repository::history;
+use crate::repository::intent::{Intent, Told};
 use crate::repository::list::Listing;
-use crate::repository::{Repository, TargetFolder};
+use crate::repository::{Repository, TargetFolder, progress};
 use crate::run;
 use crate::status;
 use crate::units::{first, format_duration};
@@ -52,7 +54,7 @@ pub fn run(context: &Context) -> Result<End> {
     sidecar.begin()?;
     let _server = sidecar.answer();
     let jobs: Vec<Job> = config.targets.iter().map(job).collect();
-    let mut real = Real(&sidecar);
+    let mut real = Real { sidecar: &sidecar, intents: jobs.iter().map(|_| (Intent::default(), None)).collect(), last: None };
     daemon::serve(&jobs, &mut real);
     sidecar.tell(Level::Info, "stopped", None, format!("stopped by signal {}", sidecar.watch.signal().unwrap_or(0)));
     // What is not told by then the next start tells.
@@ -61,11 +63,7 @@ pub fn run(context: &Context) -> Result<End> {
 }
 
 fn job(target: &Target) -> Job {
-    let drill = match &target.settings.drill {
-        Drill::Cron(schedule) => Some(schedule.clone()),
-        Drill::EveryBackup | Drill::Off => None,
-    };
-    Job { schedule: target.settings.schedule.clone(), drill }
+    Job { schedule: target.settings.schedule.clone(), drill: target.settings.drill.clone() }
 }
 
 /// What the daemon works with.
@@ -113,7 +111,7 @@ impl Sidecar<'_> {
                 Ok((listing, history)) => {
                     // Health checks look each minute, and the first run may be a day away.
                     listing.condense_if_free(&folder);
-                    status::view(&target.name, &listing, &history, settings, now)
+                    status::view(&folder, &listing, &history, settings, now)
                 }
                 // Others may be well, and this one again tomorrow.
                 Err(error) => {
@@ -179,7 +177,8 @@ impl Sidecar<'_> {
         }
     }
 
-    fn backup(&self, target: &Target, trigger: Trigger) -> Ended {
+    /// Makes a run. Returns when it began, and its error.
+    fn backup(&self, target: &Target, trigger: Trigger) -> (Timestamp, Option<Error>) {
         let (stop, _dog) = self.watch.limited(&target.settings);
         let started = Timestamp::now();
         let log = self.journal.run(&target.name, started, trigger.word());
@@ -194,17 +193,16 @@ impl Sidecar<'_> {
         };
         let result = run::run(&context, &stop, &log);
         log.ended(&result);
-        self.post.ended(&target.name, started, result.as_ref().err());
-        match result {
-            Ok(_) => Ended::Done,
-            Err(error) => Ended::Failed(error.kind()),
-        }
+        (started, result.err())
     }
 
     fn drill(&self, target: &Target) -> Ended {
         let folder = self.repository.target(&target.name);
         match self.drill_newest(target, &folder) {
-            Ok(Some((level, message))) => self.tell(level, "drilled", Some(&target.name), message),
+            Ok(Some((level, message, judged))) => {
+                self.tell(level, "drilled", Some(&target.name), message);
+                return if judged { Ended::Done } else { Ended::Failed(Kind::Failed) };
+            }
             Ok(None) => {
                 let what = Listing::read(&folder).ok().and_then(|listing| listing.unreliable());
                 let why =
@@ -219,11 +217,13 @@ impl Sidecar<'_> {
         Ended::Done
     }
 
-    fn drill_newest(&self, target: &Target, folder: &TargetFolder) -> Result<Option<(Level, String)>> {
+    /// Drills the newest backup. Returns what is to be told, and whether there was a verdict; nothing where there is no backup to drill.
+    fn drill_newest(&self, target: &Target, folder: &TargetFolder) -> Result<Option<(Level, String, bool)>> {
         let (settings, common) = (&target.settings, &self.config.common);
         let listing = Listing::read(folder)?;
         let Some(backup) = listing.latest() else { return Ok(None) };
         let (stop, _dog) = self.watch.limited(settings);
+        let attempt = begin_drill(folder, backup, &stop)?;
         throwaway::sweep(&common.scratch_dir)?;
         let request = drill::Request {
             backup,
@@ -233,7 +233,11 @@ impl Sidecar<'_> {
             assertions: settings.assertions.as_deref(),
             nice: drill::NICE,
         };
-        let verdict = drill::drill(&request, &stop, &Silent)?;
+        let verdict = drill::drill(&request, &stop, &Silent).inspect_err(|error| {
+            if error.kind() == Kind::Interrupted {
+                undo_drill(folder, backup, attempt);
+            }
+        })?;
         let before = if backup.is_proven() { backup.excepted() } else { listing.excepted_before(&backup.id) };
         record_drill(folder, &backup.path, &verdict, PATIENCE.max(settings.lock_timeout), &stop)?;
         self.post.changed();
@@ -250,11 +254,15 @@ impl Sidecar<'_> {
                     format_duration(Duration::from_millis(facts.restore_ms)),
                     news.as_ref().map(|news| format!("; {news}")).unwrap_or_default()
                 );
-                (if news.is_some() { Level::Warning } else { Level::Info }, message)
+                (if news.is_some() { Level::Warning } else { Level::Info }, message, true)
             }
-            drill::Verdict::Bad(findings) => (Level::Error, format!("backup {} is BAD: {}", backup.id, first(&sentences(&findings), 10).join("; "))),
+            drill::Verdict::Bad(findings) => {
+                let findings = first(&sentences(&findings), 10).join("; ");
+                (Level::Error, format!("backup {} is BAD: {findings}", backup.id), true)
+            }
             drill::Verdict::CannotJudge(reasons) => {
-                (Level::Warning, format!("backup {} could not be judged on this machine: {}", backup.id, first(&sentences(&reasons), 10).join("; ")))
+                let reasons = first(&sentences(&reasons), 10).join("; ");
+                (Level::Warning, format!("backup {} could not be judged on this machine: {reasons}", backup.id), false)
             }
         }))
     }
@@ -265,22 +273,62 @@ fn chain(error: &Error) -> String {
 }
 
 /// The daemon's world.
-struct Real<'a>(&'a Sidecar<'a>);
+struct Real<'a> {
+    sidecar: &'a Sidecar<'a>,
+    /// What is told of each target to whoever asks how it stands.
+    intents: Vec<(Intent, Option<Told>)>,
+    /// The run that ended last, and of which nobody was told yet.
+    last: Option<(Timestamp, Option<Error>)>,
+}
+
+impl Real<'_> {
+    /// Tells what is about to be done. Whoever does not hear it hears of the schedule only.
+    fn intend(&mut self, target: usize, change: impl FnOnce(&mut Intent)) {
+        let folder = self.sidecar.folder(target);
+        let (intent, told) = &mut self.intents[target];
+        change(intent);
+        match told {
+            _ if *intent == Intent::default() => *told = None,
+            Some(told) => {
+                let _ = told.say(*intent);
+            }
+            None => *told = Told::new(&folder, *intent).ok(),
+        }
+    }
+
+    /// Says in the log when what failed is tried again.
+    fn tell_of_waiting(&self, target: &Target, work: Work, again: Option<Timestamp>) {
+        let (settings, zone) = (&target.settings, &self.sidecar.config.common.time_zone);
+        let (what, schedule) = match (work, &settings.drill) {
+            (Work::Drill, Drill::Cron(schedule)) => ("drill", schedule),
+            (Work::Drill, _) => ("drill", &settings.schedule),
+            (Work::Backup, _) => ("run", &settings.schedule),
+        };
+        let next = schedule.next_after(Timestamp::now());
+        let at = next.map_or_else(|| "no time ever".to_owned(), |at| time(at, zone));
+        let message = match again.filter(|again| next.is_none_or(|next| *again < next)) {
+            Some(again) => format!("the {what} will be tried again at {}", time(again, zone)),
+            None if work == Work::Drill && matches!(settings.drill, Drill::EveryBackup) => format!("the next run proves a newer backup, at {at}"),
+            None => format!("the next {what} is at {at}"),
+        };
+        self.sidecar.tell(Level::Info, "waiting", Some(&target.name), message);
+    }
+}
 
 impl World for Real<'_> {
     fn now(&mut self) -> Timestamp {
-        self.0.pulse.beat();
+        self.sidecar.pulse.beat();
         Timestamp::now()
     }
 
     fn stopped(&mut self) -> bool {
-        self.0.watch.signal().is_some()
+        self.sidecar.watch.signal().is_some()
     }
 
     fn wait(&mut self, at: Timestamp) {
         // By the wall clock at each tick, because it may be set while we wait.
         while !self.stopped() {
-            self.0.pulse.beat();
+            self.sidecar.pulse.beat();
             let left = at.duration_since(Timestamp::now());
             if left <= SignedDuration::ZERO {
                 return;
@@ -289,39 +337,63 @@ impl World for Real<'_> {
         }
     }
 
-    fn last_done(&mut self, target: usize, work: Work) -> Option<Timestamp> {
-        let folder = self.0.folder(target);
+    fn done(&mut self, target: usize, work: Work) -> Vec<Timestamp> {
+        let folder = self.sidecar.folder(target);
+        // What cannot be read is no reason not to back up: the run itself will say what is wrong.
+        let listing = Listing::read(&folder).unwrap_or_default();
         match work {
-            // A history that cannot be read is no reason not to back up: the run itself will say what is wrong.
-            Work::Backup => history::read(&folder).ok()?.iter().filter(|run| run.outcome.is_success()).map(|run| run.started).max(),
+            Work::Backup => Past::of(&history::read(&folder).unwrap_or_default(), &listing).began(),
             Work::Drill => {
-                let proofs = Listing::read(&folder).ok()?.backups.into_iter().filter_map(|backup| backup.proof.ok().flatten());
-                proofs.filter(|proof: &Proof| proof.by == BY_DRILL).map(|proof| proof.at).max()
+                let proofs = listing.backups.into_iter().filter_map(|backup| backup.proof.ok().flatten());
+                proofs.filter_map(|proof: Proof| proof.judged()).collect()
             }
         }
     }
 
+    fn unproven(&mut self, target: usize) -> Option<Unproven> {
+        let folder = self.sidecar.folder(target);
+        if progress::read(&folder).ok().flatten().is_some() {
+            return None;
+        }
+        let listing = Listing::read(&folder).ok()?;
+        let backup = listing.latest().filter(|backup| !backup.is_proven())?;
+        let Attempt { count, last } = Attempt::so_far(backup);
+        Some(Unproven { id: backup.id.clone(), attempts: count, last })
+    }
+
     fn carry_out(&mut self, target: usize, work: Work, trigger: Trigger) -> Ended {
-        let target = &self.0.config.targets[target];
-        self.0.pulse.busy(target.settings.deadline);
+        let place = target;
+        let target = &self.sidecar.config.targets[target];
+        self.sidecar.pulse.busy(target.settings.deadline);
         match work {
-            Work::Backup => self.0.backup(target, trigger),
-            Work::Drill => self.0.drill(target),
+            Work::Backup => {
+                self.intend(place, |intent| intent.again = None);
+                let (started, error) = self.sidecar.backup(target, trigger);
+                let ended = error.as_ref().map_or(Ended::Done, |error| Ended::Failed(error.kind()));
+                self.last = Some((started, error));
+                ended
+            }
+            Work::Drill => {
+                self.intend(place, |intent| intent.proving = true);
+                let ended = self.sidecar.drill(target);
+                self.intend(place, |intent| intent.proving = false);
+                ended
+            }
         }
     }
 
-    fn will_retry(&mut self, target: usize, work: Work, at: Option<Timestamp>) {
-        let target = &self.0.config.targets[target];
-        let (what, schedule) = match (work, &target.settings.drill) {
-            (Work::Drill, Drill::Cron(schedule)) => ("drill", schedule),
-            _ => ("run", &target.settings.schedule),
-        };
-        let zone = &self.0.config.common.time_zone;
-        let next = schedule.next_after(Timestamp::now());
-        let message = match at.filter(|at| next.is_none_or(|next| *at < next)) {
-            Some(at) => format!("the {what} will be tried again at {}", time(at, zone)),
-            None => format!("the next {what} is at {}", next.map_or_else(|| "no time ever".to_owned(), |at| time(at, zone))),
-        };
-        self.0.tell(Level::Info, "waiting", Some(&target.name), message);
+    fn ended(&mut self, target: usize, work: Work, ended: Ended, again: Option<Timestamp>) {
+        let place = target;
+        let target = &self.sidecar.config.targets[target];
+        if work == Work::Backup {
+            self.intend(place, |intent| intent.again = again);
+        }
+        if !matches!(ended, Ended::Done | Ended::Failed(Kind::Interrupted)) {
+            self.tell_of_waiting(target, work, again);
+        }
+        // Only now: a message says when it is tried again.
+        if let Some((started, error)) = self.last.take() {
+            self.sidecar.post.ended(&target.name, started, error.as_ref());
+        }
     }
 }

@@ -124,7 +124,7 @@ pub fn run(context: &Context, arguments: &args::Show) -> Result<End> {
 fn retention(config: &RepositoryConfig, found: &Found) -> Result<Option<Decision>> {
     let Some(target) = &found.target else { return Ok(None) };
     let settings = config.settings_of(&target.name);
-    let plan = make_plan(&Listing::read(target)?, target, &settings.policy, &settings.drill, Timestamp::now())?;
+    let plan = make_plan(&Listing::read(target)?, target, settings, Timestamp::now())?;
     Ok(plan.decisions.into_iter().find(|decision| decision.id == found.backup.id))
 }
 

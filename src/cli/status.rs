@@ -95,8 +95,13 @@ pub fn run(context: &Context, arguments: &args::Status) -> Result<End> {
     if arguments.watch {
         return watch(context, &config, &repository);
     }
-    let now = Timestamp::now();
-    let report = read(context, &config, &repository, now)?;
+    let mut now = Timestamp::now();
+    let mut report = read(context, &config, &repository, now)?;
+    while arguments.wait && report.state == State::Starting {
+        std::thread::sleep(EVERY);
+        now = Timestamp::now();
+        report = read(context, &config, &repository, now)?;
+    }
     if output.json {
         output.json(&report)?;
     } else {
@@ -209,8 +214,13 @@ fn text(output: &Output, config: &RepositoryConfig, target: &Target, now: Timest
         row("now", progress_line(progress, now));
     } else if view.running {
         row("now", "a run is in progress, or one has died and the next sweeps".to_owned());
+    } else if view.proving {
+        row("now", "the newest backup is being proven".to_owned());
     }
     row("last run", view.last_run.as_ref().map_or_else(|| "none yet".to_owned(), |run| format!("{}, {}", time(run.started, zone), outcome(run))));
+    if let Some(again) = view.retry_at {
+        row("retry", format!("{} ({})", time(again, zone), format_age(now.duration_since(again))));
+    }
     row("next run", view.next_run.map_or_else(|| "never".to_owned(), |at| format!("{} ({})", time(at, zone), format_age(now.duration_since(at)))));
     let oldest = view.oldest.as_ref().map(|oldest| format!(", from {} on", time(oldest.at, zone))).unwrap_or_default();
     row("backups", format!("{}, {} proven{oldest}", count(view.backups, "backup"), view.proven));

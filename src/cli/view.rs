@@ -4,7 +4,7 @@
 use super::output::{GREEN, RED, YELLOW};
 use crate::exception::{self, Exceptions};
 use crate::prune::candidate;
-use crate::repository::list::Backup;
+use crate::repository::list::{AHEAD, Backup};
 use crate::retention::Standing;
 use crate::units::cut;
 use clap::builder::styling::Style;
@@ -63,6 +63,7 @@ fn remark(backup: &Backup) -> Option<String> {
             let more = if proof.findings.len() > 1 { format!(" (and {} more)", proof.findings.len() - 1) } else { String::new() };
             Some(format!("{first}{more}"))
         }
+        _ if backup.ahead => Some(AHEAD.to_owned()),
         _ => backup.suspicious.clone(),
     }
 }

@@ -209,8 +209,13 @@ pub(super) static ASSERTIONS: Key = Key::target(
 );
 pub(super) static ALLOW_EMPTY: Key =
     Key::target("BACKUP_ALLOW_EMPTY", "allow_empty", "whether a database without a row is as it should be; if not, a run of one warns", "no", "yes or no");
-pub(super) static MAX_AGE: Key =
-    Key::target("BACKUP_MAX_AGE", "max_age", "the oldest that the newest backup may get before the alarm", "26h", "a duration from 1m to 3660d, such as 26h");
+pub(super) static MAX_AGE: Key = Key::target(
+    "BACKUP_MAX_AGE",
+    "max_age",
+    "the oldest that the newest backup may get before the alarm; auto: the schedule's longest gap, and 2h or twice what a run takes",
+    "auto",
+    "auto, or a duration from 1m to 3660d, such as 26h",
+);
 pub(super) static LOCK_TIMEOUT: Key =
     Key::target("BACKUP_LOCK_TIMEOUT", "lock_timeout", "how long to wait for another run to end", "0s", "a duration from 0s to 7d, such as 15m");
 pub(super) static LOCK_WAIT: Key =

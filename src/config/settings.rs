@@ -192,8 +192,8 @@ impl Reader<'_> {
         let drill = self.setting(whose, &keys::DRILL, keys::DRILL.default, |key, text| value::drill(key, text, zone));
         let assertions = self.folder(whose, &keys::ASSERTIONS, check);
         let allow_empty = self.setting(whose, &keys::ALLOW_EMPTY, keys::ALLOW_EMPTY.default, value::yes_or_no);
+        let max_age = self.setting(whose, &keys::MAX_AGE, keys::MAX_AGE.default, value::max_age);
         let mut duration = |key: &'static Key, least, most| self.setting(whose, key, key.default, |key, text| value::duration(key, text, least, most));
-        let max_age = duration(&keys::MAX_AGE, "1m", "3660d");
         let lock_timeout = duration(&keys::LOCK_TIMEOUT, "0s", "7d");
         let lock_wait = duration(&keys::LOCK_WAIT, "1s", "1d");
         let stall_timeout = duration(&keys::STALL_TIMEOUT, "1s", "7d");

@@ -150,8 +150,8 @@ pub struct Settings {
     pub assertions: Option<PathBuf>,
     /// Whether a database without a row is as it should be.
     pub allow_empty: bool,
-    /// The oldest that the newest backup may get.
-    pub max_age: Duration,
+    /// The oldest that the newest backup may get; nothing: what schedule and runs ask for, see [`crate::past::Past::max_age`].
+    pub max_age: Option<Duration>,
     /// How long to wait for another run to end; zero: not at all.
     pub lock_timeout: Duration,
     /// How long to wait for locks in the database.

@@ -69,6 +69,11 @@ pub(super) fn duration(key: &Key, text: &str, least: &str, most: &str) -> Parsed
     Ok(found)
 }
 
+/// The maximum age of a backup; nothing: it follows from schedule and runs.
+pub(super) fn max_age(key: &Key, text: &str) -> Parsed<Option<Duration>> {
+    if text == "auto" { Ok(None) } else { duration(key, text, "1m", "3660d").map(Some) }
+}
+
 /// One of a few words. What is near to one of them is taken for a slip of the finger, and named.
 pub(super) fn word<T: Copy>(key: &Key, text: &str, words: &[(&str, T)]) -> Parsed<T> {
     if let Some((_, meaning)) = words.iter().find(|(word, _)| *word == text) {

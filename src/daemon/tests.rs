@@ -1,6 +1,7 @@
 //! Years of schedules, failures, stops and clocks, in a second.
 
 use super::*;
+use crate::clock::SLACK;
 use jiff::tz::TimeZone;
 use std::collections::VecDeque;
 
@@ -19,6 +20,12 @@ struct Fake {
     /// Sets the clock when it has reached the first time.
     jumps: VecDeque<(Timestamp, Timestamp)>,
     waits: usize,
+    /// The newest backup, its attempts at a proof that came to no verdict, and when the last one began. Nothing: it is proven.
+    unproven: Option<Unproven>,
+    /// Whether what a run publishes stays unproven.
+    unprovable: bool,
+    /// How often it was looked.
+    looks: usize,
 }
 
 impl Fake {
@@ -34,6 +41,9 @@ impl Fake {
             retries: Vec::new(),
             jumps: VecDeque::new(),
             waits: 0,
+            unproven: None,
+            unprovable: false,
+            looks: 0,
         }
     }
 
@@ -82,8 +92,12 @@ impl World for Fake {
         self.waits += 1;
         self.pass(at);
     }
-    fn last_done(&mut self, target: usize, work: Work) -> Option<Timestamp> {
-        self.done.iter().filter(|(_, t, w)| (*t, *w) == (target, work)).map(|(time, ..)| *time).max()
+    fn done(&mut self, target: usize, work: Work) -> Vec<Timestamp> {
+        self.done.iter().filter(|(_, t, w)| (*t, *w) == (target, work)).map(|(time, ..)| *time).collect()
+    }
+    fn unproven(&mut self, _: usize) -> Option<Unproven> {
+        self.looks += 1;
+        self.unproven.clone()
     }
     fn carry_out(&mut self, target: usize, work: Work, trigger: Trigger) -> Ended {
         let began = self.clock;
@@ -93,10 +107,24 @@ impl World for Fake {
         if ended == Ended::Done {
             self.done.push((began, target, work));
         }
+        let id = |at: Timestamp| at.to_string();
+        match (work, ended) {
+            (Work::Backup, Ended::Done) if self.unprovable => self.unproven = Some(Unproven { id: id(began), attempts: 1, last: Some(began) }),
+            (_, Ended::Done) => self.unproven = None,
+            (Work::Drill, Ended::Failed(Kind::Interrupted)) => {}
+            (Work::Drill, _) => {
+                if let Some(Unproven { attempts, last, .. }) = &mut self.unproven {
+                    (*attempts, *last) = (*attempts + 1, Some(began));
+                }
+            }
+            (Work::Backup, _) => {}
+        }
         ended
     }
-    fn will_retry(&mut self, _: usize, _: Work, at: Option<Timestamp>) {
-        self.retries.push(at);
+    fn ended(&mut self, _: usize, _: Work, ended: Ended, at: Option<Timestamp>) {
+        if !matches!(ended, Ended::Done | Ended::Failed(Kind::Interrupted)) {
+            self.retries.push(at);
+        }
     }
 }
 
@@ -105,7 +133,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn job(expression: &str, zone: &str) -> Job {
-    Job { schedule: Schedule::parse(expression, TimeZone::get(zone).unwrap()).unwrap(), drill: None }
+    Job { schedule: Schedule::parse(expression, TimeZone::get(zone).unwrap()).unwrap(), drill: Drill::Off }
 }
 
 #[test]
@@ -220,11 +248,114 @@ fn several_targets_take_turns_and_one_that_fails_keeps_no_other_waiting() {
 
 #[test]
 fn drills_have_their_own_times_and_come_after_backups() {
-    let jobs = [Job { drill: Some(Schedule::parse("0 3 * * 0", TimeZone::UTC).unwrap()), ..job("0 3 * * *", "UTC") }];
+    let jobs = [Job { drill: Drill::Cron(Schedule::parse("0 3 * * 0", TimeZone::UTC).unwrap()), ..job("0 3 * * *", "UTC") }];
     let world = Fake::new("2026-01-24T12:00:00Z", 9).serve(&jobs);
     let drills: Vec<String> = world.attempts.iter().filter(|(_, _, work, _)| *work == Work::Drill).map(|(time, ..)| time.to_string()).collect();
     // At the start none had ever been made.
     assert_eq!(drills, ["2026-01-24T12:03:00Z", "2026-01-25T03:03:00Z", "2026-02-01T03:03:00Z"]);
+}
+
+#[test]
+fn a_drill_without_a_verdict_is_made_again_later_and_later_until_there_is_one() {
+    let jobs = [Job { drill: Drill::Cron(Schedule::parse("0 3 * * 0", TimeZone::UTC).unwrap()), ..job("0 2 * * *", "UTC") }];
+    let mut world = Fake::new("2026-01-25T03:00:00Z", 6).done_before("2026-01-25T02:00:00Z").failing(&[Kind::Failed; 3]);
+    world.takes = SignedDuration::ZERO;
+    let drills: Vec<String> = world.serve(&jobs).attempts.iter().filter(|(_, _, work, _)| *work == Work::Drill).map(|(time, ..)| time.to_string()).collect();
+    assert_eq!(drills, ["2026-01-25T03:00:00Z", "2026-01-25T03:05:00Z", "2026-01-25T03:15:00Z", "2026-01-25T03:35:00Z"]);
+}
+
+fn every_backup(expression: &str) -> [Job; 1] {
+    [Job { drill: Drill::EveryBackup, ..job(expression, "UTC") }]
+}
+
+/// When drills were made.
+fn drilled(world: &Fake) -> Vec<String> {
+    world.attempts.iter().filter(|(_, _, work, _)| *work == Work::Drill).map(|(time, ..)| time.to_string()).collect()
+}
+
+#[test]
+fn a_newest_backup_that_nothing_has_proven_makes_a_drill_due_and_no_dump() {
+    // Its run was killed while it proved it, and the container started again.
+    let mut world = Fake::new("2026-01-25T03:30:00Z", 1).done_before("2026-01-25T03:00:00Z");
+    world.unproven = Some(Unproven { id: "a".into(), attempts: 1, last: Some(at("2026-01-25T03:20:00Z")) });
+    let world = world.serve(&every_backup("0 3 * * *"));
+    assert_eq!((drilled(&world), world.told().len()), (vec!["2026-01-25T03:30:00Z".to_owned()], 2));
+    assert_eq!(world.attempts.iter().filter(|(_, _, work, _)| *work == Work::Backup).count(), 1, "the next day's");
+    // One that was proven makes none.
+    let world = Fake::new("2026-01-25T03:30:00Z", 3).done_before("2026-01-25T03:00:00Z").serve(&every_backup("0 3 * * *"));
+    assert!(drilled(&world).is_empty() && world.looks < 3 * 24 * 6 + 10, "{}", world.looks);
+}
+
+#[test]
+fn a_proof_that_cannot_be_had_is_tried_with_growing_patience() {
+    let mut world = Fake::new("2026-01-25T02:59:00Z", 1).done_before("2026-01-24T03:00:00Z").failing(&[Kind::Failed; 20]);
+    (world.unprovable, world.takes) = (true, SignedDuration::from_mins(1));
+    world.outcomes.push_front(Ended::Done);
+    let world = world.serve(&every_backup("0 3 * * *"));
+    let minutes: Vec<i64> = world.attempts.windows(2).map(|pair| pair[1].0.duration_since(pair[0].0).as_mins()).collect();
+    // The run's own attempt began with it; from then on each drill waits twice as long after the one before.
+    assert_eq!(minutes, [5, 11, 21, 41, 81, 161, 321, 641]);
+    assert!(world.retries.iter().all(Option::is_some));
+}
+
+#[test]
+fn restarts_while_a_proof_is_killed_again_and_again_keep_their_patience() {
+    let (mut clock, mut attempts, mut began) = (at("2026-01-25T03:01:00Z"), 1, at("2026-01-25T03:00:00Z"));
+    let mut drills = Vec::new();
+    // Killed whenever it has begun, and started again half a minute later.
+    while drills.len() < 6 {
+        let mut world = Fake::new(&clock.to_string(), 1).done_before("2026-01-25T03:00:00Z");
+        (world.unproven, world.takes) = (Some(Unproven { id: "a".into(), attempts, last: Some(began) }), SignedDuration::from_hours(24));
+        let world = world.serve(&every_backup("0 3 * * *"));
+        let (time, _, work, _) = world.attempts[0];
+        assert_eq!(work, Work::Drill);
+        drills.push(time.duration_since(at("2026-01-25T03:00:00Z")).as_mins());
+        (clock, began, attempts) = (time + SignedDuration::from_secs(30), time, attempts + 1);
+    }
+    assert_eq!(drills, [5, 15, 35, 75, 155, 315]);
+}
+
+#[test]
+fn an_attempt_that_cannot_be_noted_waits_as_long() {
+    /// A volume that takes no notes.
+    struct Forgetful(Fake);
+    impl World for Forgetful {
+        fn now(&mut self) -> Timestamp {
+            self.0.now()
+        }
+        fn stopped(&mut self) -> bool {
+            self.0.stopped()
+        }
+        fn wait(&mut self, at: Timestamp) {
+            self.0.wait(at);
+        }
+        fn done(&mut self, target: usize, work: Work) -> Vec<Timestamp> {
+            self.0.done(target, work)
+        }
+        fn unproven(&mut self, _: usize) -> Option<Unproven> {
+            Some(Unproven { id: "a".into(), attempts: 0, last: None })
+        }
+        fn carry_out(&mut self, target: usize, work: Work, trigger: Trigger) -> Ended {
+            self.0.carry_out(target, work, trigger)
+        }
+        fn ended(&mut self, target: usize, work: Work, ended: Ended, at: Option<Timestamp>) {
+            self.0.ended(target, work, ended, at);
+        }
+    }
+    let mut world = Forgetful(Fake::new("2026-01-25T12:00:00Z", 1).done_before("2026-01-25T03:00:00Z"));
+    world.0.takes = SignedDuration::ZERO;
+    serve(&every_backup("0 3 * * *"), &mut world);
+    let times: Vec<Timestamp> = world.0.attempts.iter().filter(|(_, _, work, _)| *work == Work::Drill).map(|(time, ..)| *time).collect();
+    let minutes: Vec<i64> = times.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_mins()).collect();
+    assert_eq!(minutes, [5, 10, 20, 40, 80, 160, 320, 640]);
+}
+
+#[test]
+fn what_was_done_in_the_future_was_not_done_and_what_was_done_before_it_was() {
+    // One run had the clock two years ahead; later ones did not.
+    let world = |last: &str| Fake::new("2026-01-25T14:00:00Z", 1).done_before("2028-01-25T03:00:00Z").done_before(last).serve(&[job("0 3 * * *", "UTC")]);
+    assert_eq!(world("2026-01-25T03:00:00Z").told(), ["2026-01-26T03:00:00Z schedule"], "no start catches up again");
+    assert_eq!(world("2026-01-24T03:00:00Z").told(), ["2026-01-25T14:00:00Z catch-up", "2026-01-26T03:00:00Z schedule"]);
 }
 
 #[test]

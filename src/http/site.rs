@@ -12,7 +12,7 @@ use crate::page::{self, Words};
 use crate::postgres::connection::{Connection, Secret};
 use crate::postgres::session::Session;
 use crate::receiver::Receiver;
-use crate::repository::{Repository, progress};
+use crate::repository::{Repository, intent, progress};
 use crate::status::State;
 use crate::stop::Stop;
 use hyper::body::Bytes;
@@ -242,13 +242,14 @@ impl Shelves {
         let leaving = self.leaving.get(&target.name).map_or(&[][..], |(_, leaving)| leaving);
         // Progress that cannot be read is no reason to tell nothing of the backups.
         let progress = progress::read(&folder).ok().flatten();
-        board::stand(&Given { name: &target.name, settings: &target.settings, shelf, progress, leaving }, now)
+        let intent = intent::read(&folder).ok().flatten().unwrap_or_default();
+        board::stand(&Given { name: &target.name, settings: &target.settings, shelf, progress, intent, leaving }, now)
     }
 }
 
 fn leaving(shelf: &Shelf, settings: &Settings, now: Timestamp) -> Vec<(String, Leaves)> {
     let candidates: Vec<_> = shelf.backups.iter().map(|backup| backup.candidate.clone()).collect();
-    board::leaving(&candidates, &settings.policy, &settings.schedule, &board::facts(shelf, settings), now)
+    board::leaving(&candidates, &settings.policy, &settings.schedule, &board::facts(shelf, settings, now), now)
 }
 
 /// How things stood at one moment, in every form, each made when it is first asked for.

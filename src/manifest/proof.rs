@@ -171,6 +171,15 @@ impl Proof {
         if self.proven() { Exceptions { listed: self.exceptions.clone(), unlisted: self.exceptions_unlisted.clone() } } else { Exceptions::default() }
     }
 
+    /// When a drill last gave a verdict, whatever came after it; nothing where none has.
+    pub fn judged(&self) -> Option<Timestamp> {
+        match (self.verdict, self.rung >= Rung::Restored) {
+            (Verdict::Bad, _) if self.by == BY_DRILL => Some(self.at),
+            (_, true) => Some(self.reached),
+            (_, false) => None,
+        }
+    }
+
     /// Whether the backup was restored and found equal, and nothing since says otherwise.
     pub fn proven(&self) -> bool {
         self.verdict != Verdict::Bad && self.rung >= Rung::Restored

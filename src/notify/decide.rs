@@ -3,6 +3,7 @@
 //! Invariant: trouble that is seen is told, once it can be, even if it is over by then; of one trouble of one target a receiver hears at most twice an
 //! hour (that it is there, and that it is over), and of one that stays, once a day.
 
+use crate::clock::is_ahead;
 use crate::exception::Exceptions;
 use crate::receiver::EVENTS;
 use crate::status::{Point, State};
@@ -15,9 +16,6 @@ pub const HOLD: SignedDuration = SignedDuration::from_hours(1);
 
 /// After how long the reader is reminded of what is still wrong.
 pub const REMIND: SignedDuration = SignedDuration::from_hours(24);
-
-/// How far in the future a date of ours may lie before it was a wrong clock's.
-const SLACK: SignedDuration = SignedDuration::from_hours(1);
 
 /// What can be wrong with a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -99,6 +97,8 @@ pub struct Seen {
     pub success: Option<Success>,
     /// The next scheduled run.
     pub next_run: Option<Timestamp>,
+    /// When the run that failed is made again.
+    pub retry_at: Option<Timestamp>,
 }
 
 impl Seen {
@@ -300,7 +300,7 @@ fn recovery_due(known: &mut Known, what: What, wants: Wants, now: Timestamp) -> 
 
 /// How long nothing was told. A date from the future counts as now from here on: it says that a clock was wrong.
 fn quiet_since(entry: &mut Entry, now: Timestamp) -> Option<SignedDuration> {
-    if entry.told.is_some_and(|told| told > now + SLACK) {
+    if entry.told.is_some_and(|told| is_ahead(told, now)) {
         entry.told = Some(now);
     }
     entry.told.map(|told| now.duration_since(told).max(SignedDuration::ZERO))

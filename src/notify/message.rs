@@ -112,8 +112,11 @@ pub fn notice(due: &Due, seen: &Seen, zone: &TimeZone, now: Timestamp) -> Notice
             notice.lines.push(restorable(seen, zone, now));
         }
     }
-    if let Some(at) = seen.next_run.filter(|_| notice.event != "success") {
-        notice.lines.push(format!("the next run is at {}", time(at, zone)));
+    match (seen.retry_at, seen.next_run) {
+        _ if notice.event == "success" => {}
+        (Some(at), _) => notice.lines.push(format!("it is tried again at {}", time(at, zone))),
+        (None, Some(at)) => notice.lines.push(format!("the next run is at {}", time(at, zone))),
+        (None, None) => {}
     }
     clean(notice)
 }
@@ -208,6 +211,7 @@ mod tests {
             backups: 0,
             success: None,
             next_run: Some(at("2026-01-26T03:00:00Z")),
+            retry_at: None,
         }
     }
 

@@ -6,6 +6,7 @@ use super::decide::{Seen, Success, Trouble, What};
 use crate::config::Settings;
 use crate::error::{Error, Kind};
 use crate::exception::{self, Exceptions};
+use crate::past::Past;
 use crate::prune;
 use crate::repository::history::{Entry, Outcome};
 use crate::repository::list::{Backup, Listing};
@@ -38,7 +39,7 @@ impl Failed {
 /// Looks at a target. `failed`: the last run of this process, if it failed.
 pub fn observe(folder: &TargetFolder, settings: &Settings, failed: Option<&Failed>, now: Timestamp) -> Seen {
     match Listing::with_history(folder) {
-        Ok((listing, history)) => see(&folder.name, &listing, &history, settings, failed, now),
+        Ok((listing, history)) => see(folder, &listing, &history, settings, failed, now),
         Err(error) => unreadable(&folder.name, &error, failed, settings, now),
     }
 }
@@ -65,17 +66,19 @@ fn unreadable(target: &str, error: &Error, failed: Option<&Failed>, settings: &S
         backups: 0,
         success: None,
         next_run: settings.schedule.next_after(now),
+        retry_at: None,
     }
 }
 
-/// Judges what was read. Pure.
-pub fn see(target: &str, listing: &Listing, history: &[Entry], settings: &Settings, failed: Option<&Failed>, now: Timestamp) -> Seen {
+/// Judges what was read, and looks what is going on.
+fn see(target: &TargetFolder, listing: &Listing, history: &[Entry], settings: &Settings, failed: Option<&Failed>, now: Timestamp) -> Seen {
     let view = status::view(target, listing, history, settings, now);
+    let past = Past::of(history, listing);
     let mut troubles = Vec::new();
     troubles.extend(failure(history, failed));
     troubles.extend(bad(listing));
     troubles.extend(overdue(&view, history, settings, now));
-    troubles.extend(shrinkage(listing, settings, now));
+    troubles.extend(shrinkage(listing, &past, settings, now));
     troubles.extend(empty(listing, &view));
     let success = history
         .iter()
@@ -83,7 +86,7 @@ pub fn see(target: &str, listing: &Listing, history: &[Entry], settings: &Settin
         .find(|run| run.outcome.is_success())
         .and_then(|run| Some(Success { id: run.backup.clone()?, started: run.started, text: done(run) }));
     Seen {
-        target: target.to_owned(),
+        target: target.name.clone(),
         state: view.state,
         why: view.why,
         troubles,
@@ -93,6 +96,7 @@ pub fn see(target: &str, listing: &Listing, history: &[Entry], settings: &Settin
         backups: view.backups,
         success,
         next_run: view.next_run,
+        retry_at: view.retry_at,
     }
 }
 
@@ -138,7 +142,7 @@ fn failure(history: &[Entry], failed: Option<&Failed>) -> Option<Trouble> {
 }
 
 fn bad(listing: &Listing) -> Option<Trouble> {
-    let newest = listing.backups.last().filter(|backup| backup.is_bad())?;
+    let newest = listing.backups.iter().rfind(|backup| !backup.ahead).filter(|backup| backup.is_bad())?;
     let proof = newest.proof.as_ref().ok().and_then(Option::as_ref)?;
     let findings = first(&proof.findings, 3).join("; ");
     Some(Trouble {
@@ -178,8 +182,8 @@ fn is_being_proven(view: &View, history: &[Entry], settings: &Settings, now: Tim
     now.duration_since(newest.at) < limit && !history.iter().any(|run| run.backup.as_ref() == Some(&newest.id))
 }
 
-fn shrinkage(listing: &Listing, settings: &Settings, now: Timestamp) -> Option<Trouble> {
-    let plan = prune::plan_after_success(listing, &settings.policy, &settings.drill, now);
+fn shrinkage(listing: &Listing, past: &Past, settings: &Settings, now: Timestamp) -> Option<Trouble> {
+    let plan = prune::plan_after_success(listing, past, settings, None, now);
     let Some(Suspension::RowsCollapsed { earlier, earlier_rows, newest, newest_rows }) = plan.suspended else { return None };
     let since = listing.backups.iter().find(|backup| backup.id == newest).map_or(now, |backup| backup.at());
     Some(Trouble {
@@ -198,7 +202,7 @@ fn shrinkage(listing: &Listing, settings: &Settings, now: Timestamp) -> Option<T
 
 /// Since the first of the backups that are empty one after the other up to the newest.
 fn empty(listing: &Listing, view: &View) -> Option<Trouble> {
-    let mut sound = listing.backups.iter().rev().filter(|backup| backup.is_sound()).peekable();
+    let mut sound = listing.backups.iter().rev().filter(|backup| backup.is_sound() && !backup.ahead).peekable();
     let newest = *sound.peek().filter(|_| view.empty)?;
     let since = sound.take_while(|backup| backup.is_empty()).last().map_or(newest.at(), Backup::at);
     let text = newest.suspicious.as_ref().map_or_else(|| EMPTY.to_owned(), |why| format!("backup {} is {why}: it is not relied upon", newest.id));

@@ -11,6 +11,7 @@ use super::send::{Limits, Parcel, Refusal};
 use crate::config::{Notify, Settings};
 use crate::error::{Error, Result};
 use crate::log::Level;
+use crate::past::least_max_age;
 use crate::receiver::{Kind, Receiver};
 use crate::repository::notebook::{Held, Notebook};
 use crate::repository::{Repository, names};
@@ -300,7 +301,7 @@ fn spawn(shared: &Arc<Shared>, name: &str, work: impl FnOnce() + Send + 'static)
 
 /// Looks at the targets when asked, and as often as being overdue asks for.
 fn watch(shared: &Shared) {
-    let shortest = shared.office.targets.iter().map(|(_, settings)| settings.max_age).min().unwrap_or(Duration::from_secs(3600));
+    let shortest = shared.office.targets.iter().map(|(_, settings)| least_max_age(settings, Timestamp::now())).min().unwrap_or(Duration::from_secs(3600));
     // A look reads every manifest, so for the usual maximum age of a day it is made each ten minutes.
     let pause = (shortest / 20).clamp(Duration::from_secs(3), Duration::from_secs(600));
     let mut next = Instant::now() + pause;

@@ -13,7 +13,7 @@ pub use words::Words;
 
 use crate::board::{Board, Stand};
 use crate::retention::Standing;
-use crate::status::State;
+use crate::status::{Ground, State};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// The style sheet, inline in the page. Whoever serves it allows this one by its hash.
@@ -25,6 +25,7 @@ pub const ICON: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 
 /// The whole page.
 pub fn page(board: &Board, words: &Words) -> String {
     let title = match board.state {
+        State::Fresh if Look::of_all(board) == Look::Unproven => words.say("Backups are not proven", "Backups zijn niet bewezen"),
         State::Fresh => words.say("Backups are fresh", "Backups zijn vers"),
         State::Starting => words.say("No backup yet", "Nog geen backup"),
         State::Stale => words.say("Backups are overdue", "Backups zijn te laat"),
@@ -37,9 +38,9 @@ pub fn page(board: &Board, words: &Words) -> String {
             p.asof { (words.say("As of ", "Stand van ")) (at(words, board.at)) " · " a href="./" { (words.say("look again", "kijk opnieuw")) } }
         }
         main #main {
-            section.verdict.(board.state.word()) aria-labelledby="answer" {
+            section.verdict.(Look::of_all(board).class()) aria-labelledby="answer" {
                 p.question { (words.say("Can I restore?", "Kan ik terugzetten?")) }
-                h1 #answer { (sign(board.state)) (words.verdict(board)) }
+                h1 #answer { (Look::of_all(board).sign()) (words.verdict(board)) }
                 @if many { p { (words.how_many_fresh(board)) } }
             }
             @if many { (overview(board, words)) }
@@ -81,18 +82,50 @@ fn shell(words: &Words, title: &str, body: &Markup) -> String {
     page.into_string()
 }
 
-/// A sign in front of a state's text. The text itself says it again, so screen readers pass over the sign.
-fn sign(state: State) -> Markup {
-    let sign = match state {
-        State::Fresh => "✓",
-        State::Starting => "…",
-        State::Stale => "!",
-    };
-    html! { span.sign aria-hidden="true" { (sign) } }
+/// How a verdict looks: a state's colour and sign, and one of its own for what is fresh and was never proven, which is no green.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    State(State),
+    Unproven,
 }
 
-fn badge(state: State, words: &Words) -> Markup {
-    html! { span.badge.(state.word()) { (sign(state)) (words.state(state)) } }
+impl Look {
+    fn of(stand: &Stand) -> Look {
+        match (stand.ground, &stand.view.newest_proven) {
+            (Ground::NotProven, None) => Look::Unproven,
+            _ => Look::State(stand.view.state),
+        }
+    }
+
+    /// That of the worst target; where all are fresh, that of one which was never proven.
+    fn of_all(board: &Board) -> Look {
+        let unproven = board.targets.iter().any(|stand| Look::of(stand) == Look::Unproven);
+        if board.state == State::Fresh && unproven { Look::Unproven } else { Look::State(board.state) }
+    }
+
+    fn class(self) -> &'static str {
+        match self {
+            Look::State(state) => state.word(),
+            Look::Unproven => "plain",
+        }
+    }
+
+    /// A sign in front of the text. The text itself says it again, so screen readers pass over the sign.
+    fn sign(self) -> Markup {
+        let sign = match self {
+            Look::State(State::Fresh) => "✓",
+            Look::State(State::Starting) => "…",
+            Look::State(State::Stale) => "!",
+            Look::Unproven => "○",
+        };
+        html! { span.sign aria-hidden="true" { (sign) } }
+    }
+}
+
+fn badge(stand: &Stand, words: &Words) -> Markup {
+    let look = Look::of(stand);
+    let text = if look == Look::Unproven { words.say("not proven", "niet bewezen") } else { words.state(stand.view.state) };
+    html! { span.badge.(look.class()) { (look.sign()) (text) } }
 }
 
 /// A time for people and, in UTC, for machines.
@@ -123,11 +156,11 @@ fn overview(board: &Board, words: &Words) -> Markup {
         html! {
             tr {
                 th scope="row" { a href={ "#t-" (stand.view.target) } { (stand.view.target) } }
-                td { (badge(stand.view.state, words)) @if stand.progress.is_some() { " " span.badge.plain { span.sign aria-hidden="true" { "▸" } (words.say("running", "bezig")) } }
+                td { (badge(stand, words)) @if stand.progress.is_some() { " " span.badge.plain { span.sign aria-hidden="true" { "▸" } (words.say("running", "bezig")) } }
                     @if stand.view.empty { " " span.badge.starting { span.sign aria-hidden="true" { "!" } (words.say("empty", "leeg")) } } }
                 td { @match &stand.view.newest_proven { Some(point) => { (at(words, point.at)) (words.except(stand.view.exceptions.count())) }, None => { "—" } } }
                 td { @match &stand.view.newest { Some(point) => { (words.ago(point.at, board.at)) }, None => { "—" } } }
-                td { @match stand.view.next_run { Some(next) => { (at(words, next)) }, None => { "—" } } }
+                td { @match stand.view.retry_at.or(stand.view.next_run) { Some(next) => { (at(words, next)) }, None => { "—" } } }
             }
         }
     };

@@ -16,9 +16,10 @@ pub fn section(stand: &Stand, board: &Board, words: &Words, many: bool) -> Marku
     let name = &view.target;
     html! {
         section.target aria-labelledby={ "t-" (name) } {
-            h2 id={ "t-" (name) } { (name) " " (badge(view.state, words)) }
+            h2 id={ "t-" (name) } { (name) " " (badge(stand, words)) }
             @if many { p.answer { (words.answer(stand, now)) } }
             @if let Some(progress) = &stand.progress { (running(name, progress, words, now)) }
+            @else if view.proving { p.running { strong { (words.say("The newest backup is being proven now", "De nieuwste backup wordt nu bewezen")) } "." } }
             (facts(stand, words, now))
             @if view.empty { p.warning { span.sign aria-hidden="true" { "! " } (words.empty(name)) } }
             @for remark in &view.remarks { p.warning lang="en" { span.sign aria-hidden="true" { "! " } (remark) } }
@@ -108,6 +109,9 @@ fn facts(stand: &Stand, words: &Words, now: Timestamp) -> Markup {
             div {
                 dt { (words.say("Next run", "Volgende run")) }
                 dd {
+                    @if let Some(again) = view.retry_at {
+                        (words.say("What failed is tried again at ", "Wat mislukte wordt opnieuw geprobeerd om ")) (at(words, again)) " (" (words.ago(again, now)) "). "
+                    }
                     @match view.next_run {
                         Some(next) => { (at(words, next)) " (" (words.ago(next, now)) "), " (words.say("on the schedule ", "volgens schema ")) code { (stand.schedule) } " " (stand.time_zone) }
                         None => { (words.say("never", "nooit")) }

@@ -2,6 +2,7 @@
 //! It owns wording, plurals and how numbers, times and durations are written; it leaves where they stand to its siblings.
 //! Invariant: both languages say the same, and a sentence is written whole, never glued from parts whose order another language would change.
 
+use super::Look;
 use crate::board::{Board, DayKind, Leaves, Stand};
 use crate::config::Language;
 use crate::exception::Class;
@@ -124,6 +125,14 @@ impl Words {
             return self.say("No database is configured.", "Er is geen database ingesteld.").to_owned();
         };
         let many = board.targets.len();
+        let unproven = board.targets.iter().filter(|stand| Look::of(stand) == Look::Unproven).count() as u64;
+        if worst.view.state == State::Fresh && many > 1 && unproven > 0 {
+            let (n, all) = (self.count(unproven), self.count(many as u64));
+            return self.say(
+                format!("Complete, not proven: {n} of {all} databases have a backup that nobody has restored yet."),
+                format!("Compleet, niet bewezen: van {n} van {all} databases is er een backup die niemand nog heeft teruggezet."),
+            );
+        }
         if worst.view.state == State::Fresh && many > 1 {
             let n = self.count(many as u64);
             return self.say(format!("Yes: all {n} databases can be restored."), format!("Ja: alle {n} databases zijn terug te zetten."));
@@ -140,6 +149,27 @@ impl Words {
             Ground::YoungEnough => {
                 let ago = stand.view.counting.as_ref().map_or_else(String::new, |point| self.ago(point.at, now));
                 self.say(format!("Yes: {name} can be restored as it was {ago}."), format!("Ja: {name} is terug te zetten zoals het {ago} was."))
+            }
+            Ground::NotProven => {
+                let made = stand.view.counting.as_ref().map_or_else(String::new, |point| self.ago(point.at, now));
+                match &stand.view.newest_proven {
+                    None => self.say(
+                        format!("Complete, not proven: {name} has a backup made {made}, and nobody has restored it yet."),
+                        format!("Compleet, niet bewezen: {name} heeft een backup die {made} is gemaakt, maar niemand heeft die nog teruggezet."),
+                    ),
+                    Some(proven) => {
+                        let proven = self.ago(proven.at, now);
+                        self.say(
+                            format!("Yes: {name} can be restored as it was {proven}. The newest backup, made {made}, is complete, not proven."),
+                            format!(
+                                "Ja: {name} is terug te zetten zoals het {proven} was. De nieuwste backup, die {made} is gemaakt, is compleet, niet bewezen."
+                            ),
+                        )
+                    }
+                }
+            }
+            Ground::BeingProven => {
+                self.say(format!("Not yet: the first backup of {name} is being proven."), format!("Nog niet: de eerste backup van {name} wordt nu bewezen."))
             }
             Ground::TooOld => self.say(
                 format!("Only an old state: the newest backup of {name} that counts is {age} old, and {most} is allowed."),
@@ -378,7 +408,13 @@ impl Words {
         match suspension {
             Suspension::LastRunFailed => self.say("Nothing is deleted: the last run failed.", "Er wordt niets verwijderd: de laatste run mislukte.").to_owned(),
             Suspension::ClockBehind { .. } => self
-                .say("Nothing is deleted: the clock is behind the newest backup.", "Er wordt niets verwijderd: de klok loopt achter op de nieuwste backup.")
+                .say("Nothing is deleted: the clock is behind the last run.", "Er wordt niets verwijderd: de klok loopt achter op de laatste run.")
+                .to_owned(),
+            Suspension::ClockAhead { .. } => self
+                .say(
+                    "Nothing is deleted: the clock is further ahead of the last run than its schedule explains.",
+                    "Er wordt niets verwijderd: de klok loopt verder voor op de laatste run dan het schema verklaart.",
+                )
                 .to_owned(),
             Suspension::RowsCollapsed { earlier_rows, newest_rows, .. } => {
                 let (before, after) = (self.count(*earlier_rows), self.count(*newest_rows));

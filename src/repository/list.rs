@@ -8,6 +8,7 @@ use super::lock::Lock;
 use super::reading::{self, missing, unreadable};
 use super::source::Adoptions;
 use super::{TargetFolder, names, staging};
+use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::exception::Exceptions;
 use crate::manifest::{BY_DRILL, Condensed, Manifest, Proof, Summary, TableInShort, Verdict};
@@ -35,6 +36,9 @@ pub struct Backup {
     pub incomplete: Option<String>,
     /// Why it is not relied upon although nothing is wrong with it: its database had been emptied. Only a listing knows, by the backups before it.
     pub suspicious: Option<String>,
+    /// Whether it is dated in the future: a clock was wrong, and it counts for nothing until it is settled which. Only a listing knows, by the time at which it was
+    /// made.
+    pub ahead: bool,
     /// Whether its proof is of a later version of Kluis, and must not be written over.
     pub newer_proof: bool,
     /// Whether something in its folder could not be read at all: then nobody knows what would be lost with another backup.
@@ -116,9 +120,9 @@ impl Backup {
         self.manifest.is_ok() && !self.is_bad() && self.incomplete.is_none()
     }
 
-    /// Whether it may be relied upon: nothing is wrong with it, and it is not suspicious.
+    /// Whether it may be relied upon: nothing is wrong with it, it is not suspicious, and not dated in the future.
     pub fn is_relied_upon(&self) -> bool {
-        self.is_sound() && self.suspicious.is_none()
+        self.is_sound() && self.suspicious.is_none() && !self.ahead
     }
 
     /// In a few words why it is not relied upon; nothing where it may be.
@@ -129,8 +133,14 @@ impl Backup {
         match (&self.manifest, &self.proof) {
             (Err(why), _) => Some(format!("not understood: {why}")),
             (_, Ok(Some(proof))) if self.is_bad() => Some(format!("bad: {}", proof.findings.first().map_or("no reason is recorded", String::as_str))),
+            _ if self.ahead => Some(AHEAD.to_owned()),
             _ => self.suspicious.as_ref().map(|why| format!("suspicious: {why}")),
         }
+    }
+
+    /// When a drill proved it; nothing where none has.
+    pub fn proven_at(&self) -> Option<Timestamp> {
+        self.proof.as_ref().ok().and_then(Option::as_ref).filter(|_| self.is_proven()).map(|proof| proof.reached)
     }
 
     /// Whether a drill has proven it, and all of it is still there.
@@ -174,6 +184,7 @@ impl Backup {
             pinned,
             incomplete,
             suspicious: None,
+            ahead: false,
             newer_proof,
             unread,
             whole: OnceLock::new(),
@@ -181,6 +192,9 @@ impl Backup {
         }
     }
 }
+
+/// What is said of a backup from the future.
+pub const AHEAD: &str = "dated in the future: a clock was wrong";
 
 /// From how many backups on they are read by several threads, and by how many at the most.
 const MANY: usize = 512;
@@ -241,7 +255,7 @@ impl Listing {
                 folders.push(entry.path());
             } else if kind.is_dir() && (name.starts_with(names::STAGING) || name.starts_with(names::DELETING)) {
                 listing.leftovers.push(name);
-            } else if !(kind.is_file() && [names::HISTORY, names::PROGRESS, names::ADOPTED].contains(&name.as_str())
+            } else if !(kind.is_file() && [names::HISTORY, names::PROGRESS, names::ADOPTED, names::INTENT].contains(&name.as_str())
                 || name == names::LATEST && kind.is_symlink()
                 || name == ".latest.new")
             {
@@ -270,9 +284,11 @@ impl Listing {
         Ok((listing, if target.exists()? { history::read(target)? } else { Vec::new() }))
     }
 
-    /// Puts the oldest first, and finds out which of them are suspicious.
+    /// Puts the oldest first, and finds out which of them are dated in the future, and which suspicious.
     fn in_order(&mut self) {
         self.backups.sort_by(|a, b| (a.at(), &a.id).cmp(&(b.at(), &b.id)));
+        let now = Timestamp::now();
+        self.backups.iter_mut().for_each(|backup| backup.ahead = clock::is_ahead(backup.at(), now));
         for (place, full) in suspicions(self.backups.iter().map(Seen::of)) {
             let full = &self.backups[full];
             let why = suspicion(&full.id, full.manifest.as_ref().map_or(0, Summary::rows));
@@ -310,9 +326,14 @@ impl Listing {
         if self.backups.len() == 1 {
             return Some(format!("1 backup, and that one, {says}"));
         }
-        let mut counts: [(u64, &str); 3] = [(0, "bad"), (0, "incomplete"), (0, "not understood")];
+        let mut counts: [(u64, &str); 4] = [(0, "bad"), (0, "incomplete"), (0, "not understood"), (0, "dated in the future")];
         for backup in &self.backups {
-            let place = if backup.manifest.is_err() { 2 } else { usize::from(backup.incomplete.is_some()) };
+            let place = match backup {
+                Backup { manifest: Err(_), .. } => 2,
+                Backup { incomplete: Some(_), .. } => 1,
+                backup if !backup.is_bad() && backup.ahead => 3,
+                _ => 0,
+            };
             counts[place].0 += 1;
         }
         let parts: Vec<String> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", format_count(*count))).collect();
@@ -321,6 +342,9 @@ impl Listing {
 
     /// What to do where no backup can be relied upon.
     fn instead(&self, target: &str) -> String {
+        if let Some(backup) = self.backups.iter().rev().find(|backup| backup.is_sound() && backup.ahead) {
+            return format!("look at this machine's clock; kluis restore {} --target {target} takes the backup by its name", backup.id);
+        }
         match self.backups.iter().rev().find(|backup| backup.can_be_forced()) {
             Some(backup) => format!("kluis list --target {target} shows them; kluis restore {} --target {target} --force restores one that is bad", backup.id),
             None => format!("kluis list --target {target} shows them, and kluis verify --all whether one is whole again"),

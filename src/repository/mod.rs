@@ -5,6 +5,7 @@
 pub mod files;
 pub mod history;
 mod identity;
+pub mod intent;
 pub mod list;
 pub mod lock;
 pub mod logfile;
@@ -12,6 +13,7 @@ pub mod names;
 pub mod notebook;
 pub mod progress;
 mod reading;
+mod sign;
 pub mod source;
 pub mod staging;
 

@@ -16,6 +16,8 @@ pub const LATEST: &str = "latest";
 pub const HISTORY: &str = "history.jsonl";
 /// How far the run in progress is.
 pub const PROGRESS: &str = ".progress.json";
+/// What the sidecar is about to do.
+pub const INTENT: &str = ".sidecar.json";
 /// The manifest of a backup.
 pub const MANIFEST: &str = "manifest.json";
 /// What it holds, where the manifest does not say it: since format 2.
@@ -24,6 +26,8 @@ pub const CONTENTS: &str = crate::manifest::CONTENTS;
 pub const CONDENSED: &str = "summary.json";
 /// How far a backup has been proven.
 pub const PROOF: &str = "proof.json";
+/// How often proving a backup came to no verdict.
+pub const ATTEMPTS: &str = "attempts.json";
 /// Where each unit lies.
 pub const UNITS: &str = crate::manifest::UNITS;
 /// Everything but the tables' rows, in pg_dump's custom format.

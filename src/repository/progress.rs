@@ -1,20 +1,16 @@
 //! How far a run in progress is: a small file in the target's folder, for the status page and for whoever watches from another process.
-//! It owns the file's format and whether its writer still lives; it leaves what is in it to `run`.
-//! Invariant: only a living run's progress is ever read: the writer holds a lock on the file itself, which the kernel releases when it dies (flock(2)).
+//! It owns the file's format; it leaves what is in it to `run`, and whether its writer still lives to `sign`.
+//! Invariant: only a living run's progress is ever read.
 //!
 //! It lies beside the staging folder, not in it, because a run goes on after that was published. The lock on the target's folder is left alone: to
 //! try it, however briefly, could make a run believe that another one is in progress.
 
 use super::lock::Lock;
-use super::{TargetFolder, files, names};
-use crate::error::{Error, Result};
+use super::sign::{self, Sign};
+use super::{TargetFolder, names};
+use crate::error::Result;
 use jiff::Timestamp;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
 
 /// How far a run is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,68 +59,25 @@ impl Progress {
     }
 }
 
-/// More than the file ever has.
-const LIMIT: u64 = 4096;
-
 /// The file of a run in progress. Dropped, it is gone.
 #[derive(Debug)]
-pub struct Beacon {
-    file: File,
-    path: PathBuf,
-}
+pub struct Beacon(Sign);
 
 impl Beacon {
     /// Makes the file, or takes over that of a run that died. The lock shows that nobody else is at work here.
     pub fn light(target: &TargetFolder, _lock: &Lock) -> Result<Beacon> {
-        let path = target.path.join(names::PROGRESS);
-        let flags = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(&path);
-        let beacon = Beacon { file: file.map_err(|error| Error::io("create", &path, error))?, path };
-        beacon.file.set_len(0).map_err(|error| Error::io("write", &beacon.path, error))?;
-        // Whoever reads holds the lock for a moment only.
-        for _ in 0..50 {
-            match flock(&beacon.file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(beacon),
-                Err(_) => std::thread::sleep(std::time::Duration::from_millis(2)),
-            }
-        }
-        Err(Error::new(crate::Kind::Locked, format!("'{}' is locked by something else", beacon.path.display())))
+        Sign::raise(target.path.join(names::PROGRESS)).map(Beacon)
     }
 
-    /// Writes how far the run is. Not synced: nobody needs it after a power cut.
+    /// Writes how far the run is.
     pub fn show(&self, progress: &Progress) -> Result<()> {
-        let mut line = serde_json::to_vec(progress).expect("plain data always has a JSON form");
-        line.push(b'\n');
-        // In one write and never shorter, so that a reader finds a whole line first.
-        let length = self.file.metadata().map_or(0, |metadata| metadata.len()) as usize;
-        line.resize(line.len().max(length), b' ');
-        self.file.write_all_at(&line, 0).map_err(|error| Error::io("write", &self.path, error))
-    }
-}
-
-impl Drop for Beacon {
-    fn drop(&mut self) {
-        // A file that stays is never read again, and the next run takes it over.
-        let _ = std::fs::remove_file(&self.path);
+        self.0.show(progress)
     }
 }
 
 /// How far the target's run is, if one is in progress.
 pub fn read(target: &TargetFolder) -> Result<Option<Progress>> {
-    let path = target.path.join(names::PROGRESS);
-    let file = match files::open_file(&path) {
-        Ok(file) => file,
-        Err(_) if std::fs::symlink_metadata(&path).is_err() => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
-        return Ok(None);
-    }
-    let mut text = Vec::new();
-    file.take(LIMIT).read_to_end(&mut text).map_err(|error| Error::io("read", &path, error))?;
-    // A line that is just being written, or of another version of kluis, tells nothing.
-    Ok(text.split(|byte| *byte == b'\n').next().and_then(|line| serde_json::from_slice(line).ok()))
+    sign::read(&target.path.join(names::PROGRESS))
 }
 
 #[cfg(test)]

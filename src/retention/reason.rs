@@ -2,6 +2,7 @@
 //! it leaves the choice to the plan. Invariant: every decision can be explained by its reasons alone, numbers included.
 
 use super::Standing;
+use crate::clock::Doubt;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -143,11 +144,16 @@ impl fmt::Display for Reason {
 pub enum Suspension {
     /// The latest run failed: its backup is missing, so the older ones are needed longer.
     LastRunFailed,
-    /// A backup is dated after the present: one of the two dates is wrong, and age means nothing.
+    /// The last run is dated after the present: one of the two dates is wrong, and age means nothing until a second run agrees with the clock.
     ClockBehind {
-        /// The newest backup.
-        newest: String,
-        /// Its date.
+        /// When the last run began.
+        at: Timestamp,
+        /// The time that the plan was made for.
+        now: Timestamp,
+    },
+    /// The present is later than the last run by more than the schedule explains: the same holds.
+    ClockAhead {
+        /// When the last run began.
         at: Timestamp,
         /// The time that the plan was made for.
         now: Timestamp,
@@ -172,17 +178,41 @@ pub enum Suspension {
     NothingGood,
 }
 
+impl Suspension {
+    /// That the present is doubted.
+    pub(super) fn of_doubt(Doubt { run: at }: Doubt, now: Timestamp) -> Suspension {
+        if at > now { Suspension::ClockBehind { at, now } } else { Suspension::ClockAhead { at, now } }
+    }
+}
+
 impl fmt::Display for Suspension {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Suspension::LastRunFailed => f.write_str("the last run failed"),
-            Suspension::ClockBehind { newest, at, now } => write!(f, "the clock says {now}, which is before the newest backup '{newest}' of {at}"),
+            Suspension::ClockBehind { at, now } => {
+                write!(f, "the clock says {}, which is before the last run, of {}; a second run that agrees with it settles that", Second(*now), Second(*at))
+            }
+            Suspension::ClockAhead { at, now } => write!(
+                f,
+                "the clock says {}, longer after the last run, of {}, than its schedule explains; a second run that agrees with it settles that",
+                Second(*now),
+                Second(*at)
+            ),
             Suspension::RowsCollapsed { earlier, earlier_rows, newest, newest_rows } => {
                 write!(f, "suspicious: the rows fell from {earlier_rows} in '{earlier}' to {newest_rows} in '{newest}'")
             }
             Suspension::Unreadable { id } => write!(f, "backup '{id}' cannot be read"),
             Suspension::NothingGood => f.write_str("no backup is known to be good"),
         }
+    }
+}
+
+/// A time to the second.
+struct Second(Timestamp);
+
+impl fmt::Display for Second {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.strftime("%Y-%m-%dT%H:%M:%SZ"))
     }
 }
 

@@ -56,7 +56,7 @@ fn simulate(policy: &Policy, seed: u64, drill_off: bool) {
             history.push(backup.clone());
             repository.push(backup);
         }
-        let plan = plan(&repository, policy, now, &Facts { last_run_failed: failed, drill_off });
+        let plan = plan(&repository, policy, now, &Facts { last_run_failed: failed, drill_off, doubt: None });
         assert!(!failed || plan.deleted().next().is_none());
         let gone: Vec<&str> = plan.deleted().map(|d| d.id.as_str()).collect();
         repository.retain(|b| !gone.contains(&b.id.as_str()));

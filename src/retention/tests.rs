@@ -237,14 +237,32 @@ fn a_failed_run_stops_every_deletion_and_the_plan_says_what_would_go() {
 }
 
 #[test]
-fn a_backup_from_the_future_stops_every_deletion_and_holds_no_place() {
+fn a_backup_from_the_future_stays_and_holds_no_place() {
     let plan = check(
         &policy(0, [1, 0, 0, 0], 1),
         "2026-01-10",
         Facts::default(),
-        &["2026-01-11 proven => in-future", "2026-01-09 proven => newest newest-proven keep-min daily", "2026-01-08 proven => suspended"],
+        &[
+            "2028-01-11 proven => in-future",
+            "2026-01-10T04:00:01Z proven => in-future",
+            // A clock that is corrected by less than an hour.
+            "2026-01-10T04:00:00Z proven => within-days newest newest-proven keep-min daily",
+            "2026-01-09 proven => delete not-selected",
+        ],
     );
-    assert!(matches!(plan.suspended, Some(Suspension::ClockBehind { .. })));
+    assert_eq!(plan.suspended, None);
+}
+
+#[test]
+fn a_present_that_is_doubted_stops_every_deletion() {
+    for (run, behind) in [("2024-01-09", false), ("2028-01-09", true)] {
+        let facts = Facts { doubt: Some(Doubt { run: at(run) }), ..Facts::default() };
+        let lines = ["2026-01-09 proven => newest newest-proven keep-min", "2026-01-08 proven => suspended"];
+        let why = check(&policy(0, [0; 4], 1), "2026-01-10", facts, &lines).suspended.unwrap();
+        assert_eq!(matches!(why, Suspension::ClockBehind { .. }), behind, "{why}");
+        let words = if behind { "which is before the last run, of 2028-01-09T03:00:00Z" } else { "longer after the last run, of 2024-01-09T03:00:00Z, than" };
+        assert!(why.to_string().starts_with("the clock says 2026-01-10T03:00:00Z, ") && why.to_string().contains(words), "{why}");
+    }
 }
 
 #[test]
@@ -385,7 +403,8 @@ fn some_now() -> impl Strategy<Value = Timestamp> {
 }
 
 fn some_facts() -> impl Strategy<Value = Facts> {
-    (prop::bool::weighted(0.1), prop::bool::weighted(0.3)).prop_map(|(last_run_failed, drill_off)| Facts { last_run_failed, drill_off })
+    let doubt = prop::option::weighted(0.1, Just(Doubt { run: at("2023-01-01") }));
+    (prop::bool::weighted(0.1), prop::bool::weighted(0.3), doubt).prop_map(|(last_run_failed, drill_off, doubt)| Facts { last_run_failed, drill_off, doubt })
 }
 
 /// The backups that a plan keeps: those whose decision, found by name, says so.
@@ -467,7 +486,7 @@ proptest! {
     fn the_number_kept_is_bounded(backups in some_backups(), policy in some_policy(), now in some_now(), facts in some_facts()) {
         let plan = plan(&backups, &policy, now, &facts);
         if plan.suspended.is_none() {
-            let own = |d: &&Decision| d.reasons.iter().any(|r| matches!(r, Reason::WithinDays { .. } | Reason::Pinned | Reason::NotUnderstood | Reason::Namesake));
+            let own = |d: &&Decision| d.reasons.iter().any(|r| matches!(r, Reason::WithinDays { .. } | Reason::Pinned | Reason::NotUnderstood | Reason::InFuture { .. } | Reason::Namesake));
             let chosen = plan.kept().filter(|d| !own(d)).count();
             // Six row counts occur above, and each step of a collapse more than doubles them.
             let bound = policy.daily + policy.weekly + policy.monthly + policy.yearly + 2 * policy.keep_min.max(1) + 1 + 6;

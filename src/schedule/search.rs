@@ -147,6 +147,44 @@ pub(super) fn due_at(zone: &TimeZone, local: DateTime) -> Option<Timestamp> {
     offset.to_timestamp(local).ok()
 }
 
+/// How many days are looked at for the longest gap: leap days are up to eight years apart.
+const YEARS_AHEAD: i16 = 9;
+
+/// The longest time between two matching minutes of a local clock that never jumps, from `from` on.
+pub(super) fn longest_gap(fields: &Fields, from: Date) -> SignedDuration {
+    let times: Vec<i64> =
+        (0..24i64).filter(|hour| fields.hours & 1 << hour != 0).flat_map(|hour| minutes(fields).map(move |minute| 60 * hour + minute)).collect();
+    let (Some(first), Some(last)) = (times.first(), times.last()) else { return SignedDuration::ZERO };
+    let within = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0);
+    let end = date(from.year().saturating_add(YEARS_AHEAD).min(9999), 12, 31);
+    let (mut apart, mut day) = (0, next_day(fields, from));
+    while let Some(this) = day {
+        day = this.tomorrow().ok().and_then(|tomorrow| next_day(fields, tomorrow));
+        apart = day.map_or(apart, |next| apart.max(next.duration_since(this).as_hours() / 24));
+        if this > end {
+            break;
+        }
+    }
+    SignedDuration::from_mins(within.max(apart * 24 * 60 - last + first))
+}
+
+/// The minutes of an hour that match.
+fn minutes(fields: &Fields) -> impl Iterator<Item = i64> + '_ {
+    (0..60i64).filter(|minute| fields.minutes & 1 << minute != 0)
+}
+
+/// By how much the local clock goes back at the most in the year after `now`: no local time that comes twice has a second run.
+pub(super) fn furthest_back(zone: &TimeZone, now: Timestamp) -> SignedDuration {
+    let Ok(end) = now.checked_add(SignedDuration::from_hours(400 * 24)) else { return SignedDuration::ZERO };
+    let mut offset = zone.to_offset(now);
+    let mut most = 0;
+    for jump in zone.following(now).take_while(|jump| jump.timestamp() < end) {
+        most = most.max(offset.seconds() - jump.offset().seconds());
+        offset = jump.offset();
+    }
+    SignedDuration::from_secs(most.into())
+}
+
 fn whole_minute(local: DateTime) -> DateTime {
     local.date().at(local.hour(), local.minute(), 0, 0)
 }

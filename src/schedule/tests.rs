@@ -57,6 +57,35 @@ fn days_combine_as_in_vixie_cron() {
 }
 
 #[test]
+fn the_longest_gap_between_two_runs() {
+    let from = at("2026-01-25T00:00:00Z");
+    for (expression, zone, minutes) in [
+        ("0 3 * * *", "UTC", 24 * 60),
+        ("0 3 * * *", "Europe/Amsterdam", 25 * 60),
+        ("0 6,20 * * *", "UTC", 14 * 60),
+        ("*/15 * * * *", "UTC", 15),
+        ("10,40 * * * *", "UTC", 30),
+        // The hour that comes twice has one run.
+        ("@hourly", "Europe/Amsterdam", 120),
+        ("@hourly", "Australia/Lord_Howe", 90),
+        ("@weekly", "UTC", 7 * 1440),
+        ("0 3 * * 1-5", "UTC", 3 * 1440),
+        ("0 3 * * mon,tue", "UTC", 6 * 1440),
+        ("0 0 13 * FRI", "UTC", 7 * 1440),
+        ("@monthly", "UTC", 31 * 1440),
+        ("@yearly", "UTC", 366 * 1440),
+        ("0 0 29 2 *", "UTC", 1461 * 1440),
+    ] {
+        assert_eq!(schedule(expression, zone).longest_gap(from).as_mins(), minutes, "{expression} in {zone}");
+        let runs = schedule(expression, zone).upcoming(from, if minutes < 1440 { 10_000 } else { 500 });
+        let seen = runs.windows(2).map(|pair| pair[1].duration_since(pair[0]).as_mins()).max().unwrap();
+        assert!(seen <= minutes || expression == "0 0 29 2 *", "{expression} in {zone}: {seen}");
+    }
+    assert_eq!(schedule("0 0 29 2 *", "UTC").longest_gap(at("2095-01-01T00:00:00Z")).as_hours(), 2921 * 24);
+    assert_eq!(schedule("@hourly", "UTC").longest_gap(Timestamp::MAX).as_hours(), 1);
+}
+
+#[test]
 fn a_time_that_does_not_exist_runs_at_the_jump() {
     let zone = "Europe/Amsterdam";
     upcoming("30 2 * * *", zone, "2026-03-28T12:00:00Z", &["2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"]);

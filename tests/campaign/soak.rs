@@ -8,7 +8,8 @@ use crate::world::{World, wrong};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use kluis::Kind;
-use kluis::daemon::{self, Ended, Job, Trigger, Work};
+use kluis::config::Drill;
+use kluis::daemon::{self, Ended, Job, Trigger, Unproven, Work};
 use kluis::repository::names::backup_id;
 use kluis::retention::{Candidate, Facts, Policy, Standing, plan};
 use kluis::schedule::Schedule;
@@ -40,7 +41,7 @@ impl Years<'_> {
 
     fn prune(&mut self) {
         let must: BTreeSet<String> = self.proven().iter().take(self.policy.keep_min as usize).map(|backup| backup.id.clone()).collect();
-        let plan = plan(&self.backups, &self.policy, self.clock, &Facts { last_run_failed: self.last_run_failed, drill_off: false });
+        let plan = plan(&self.backups, &self.policy, self.clock, &Facts { last_run_failed: self.last_run_failed, drill_off: false, doubt: None });
         let deleted: BTreeSet<String> = plan.deleted().map(|decision| decision.id.clone()).collect();
         assert!(deleted.is_disjoint(&must), "one of the newest proven backups was to go: {plan:#?}");
         assert!(!self.last_run_failed || deleted.is_empty(), "a failed run deletes: {plan:#?}");
@@ -67,8 +68,12 @@ impl daemon::World for Years<'_> {
         self.clock = self.clock.max(at) + SignedDuration::from_secs(late as i64);
     }
 
-    fn last_done(&mut self, _: usize, _: Work) -> Option<Timestamp> {
-        self.last_done
+    fn done(&mut self, _: usize, _: Work) -> Vec<Timestamp> {
+        self.last_done.into_iter().collect()
+    }
+
+    fn unproven(&mut self, _: usize) -> Option<Unproven> {
+        None
     }
 
     fn carry_out(&mut self, _: usize, _: Work, trigger: Trigger) -> Ended {
@@ -100,7 +105,7 @@ impl daemon::World for Years<'_> {
         Ended::Done
     }
 
-    fn will_retry(&mut self, _: usize, _: Work, _: Option<Timestamp>) {}
+    fn ended(&mut self, _: usize, _: Work, _: Ended, _: Option<Timestamp>) {}
 }
 
 #[test]
@@ -127,7 +132,7 @@ fn days() {
             outage: clock,
             most: 0,
         };
-        daemon::serve(&[Job { schedule, drill: None }], &mut years);
+        daemon::serve(&[Job { schedule, drill: Drill::Off }], &mut years);
         let runs = campaign.counted("runs done");
         assert!(runs > 500, "{runs} runs in so many days");
         assert!(years.proven().len() >= years.policy.keep_min as usize);

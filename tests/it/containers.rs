@@ -73,16 +73,8 @@ fn the_image_adds_little_to_the_databases_own() {
 fn staging_backs_itself_up() {
     let Some(()) = image() else { return };
     // Whatever is not the newest goes.
-    let stack = Stack::new(
-        "staging",
-        &[
-            ("BACKUP_SCHEDULE", "* * * * *"),
-            ("BACKUP_RETENTION_DAYS", "0"),
-            ("BACKUP_KEEP_WEEKLY", "0"),
-            ("BACKUP_KEEP_MIN", "1"),
-            ("SIDECAR_HEALTH_START", "1s"),
-        ],
-    );
+    let stack =
+        Stack::new("staging", &[("BACKUP_SCHEDULE", "* * * * *"), ("BACKUP_RETENTION_DAYS", "0"), ("BACKUP_KEEP_WEEKLY", "0"), ("BACKUP_KEEP_MIN", "1")]);
     // As it is written in the runbook, with nothing there yet: it brings the database along.
     let dry_run = stack.compose(&["run", "--rm", "backup", "--dry-run"]).ended(0);
     assert!(dry_run.stdout.contains("aimtrack"), "{dry_run:#?}");
@@ -178,7 +170,7 @@ fn reaps(stack: &Stack) {
 fn production_survives_bad_days() {
     let Some(()) = image() else { return };
     let wrong = "not-the-password-of-anybody";
-    let dump = [YEARLY, ("BACKUP_COMPRESSION", "smallest"), ("BACKUP_JOBS", "1"), ("SIDECAR_HEALTH_START", "1s")];
+    let dump = [YEARLY, ("BACKUP_COMPRESSION", "smallest"), ("BACKUP_JOBS", "1")];
     let stack = Stack::new("production", &dump);
     stack.up(&["db"]);
     stack.sql("aimtrack", "CREATE TABLE bulk AS SELECT i AS id, md5(i::text) || md5((-i)::text) || md5((i * 7)::text) AS t FROM generate_series(1, 500000) i");

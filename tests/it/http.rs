@@ -96,12 +96,39 @@ fn the_page_answers_the_questions_in_their_order() {
 }
 
 #[test]
+fn what_nobody_has_proven_is_no_yes() {
+    let mut sample = Sample::new();
+    let backup = |folder: &std::path::Path, hours: i64, options: &[&str]| {
+        let at = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+        crate::cli::fixture::make(&folder.join(kluis::repository::names::backup_id(at)), options).unwrap();
+    };
+    let shop = sample.target("shop", &[("BACKUP_DRILL", "off")]);
+    backup(&shop, 3, &[]);
+    let server = serve(sample.site());
+    let page = get(server.address(), "/", &[]);
+    page.says(&["Complete, not proven: shop has a backup made 3 hours ago, and nobody has restored it yet.", "class=\"verdict plain\"", "of them proven: 0"]);
+    assert!(!page.body.contains("Yes:") && !page.body.contains("badge fresh"), "{}", page.body);
+    get(server.address(), "/?lang=nl", &[]).says(&["Compleet, niet bewezen: shop heeft een backup die 3 uur geleden is gemaakt"]);
+    assert_eq!(get(server.address(), "/fresh", &[]).status, 200, "it is what was asked for");
+    // Where an earlier one is proven, both are told.
+    let mail = sample.target("mail", &[("BACKUP_DRILL", "0 5 1 1 *"), ("BACKUP_DEADLINE", "1s")]);
+    backup(&mail, 30, &["proof=proven", "proven-ago=1"]);
+    backup(&mail, 2, &[]);
+    let server = serve(sample.site());
+    let page = get(server.address(), "/", &[]);
+    page.says(&[
+        "Yes: mail can be restored as it was 30 hours ago. The newest backup, made 2 hours ago, is complete, not proven.",
+        "Complete, not proven: 1 of 2 databases have a backup that nobody has restored yet.",
+    ]);
+}
+
+#[test]
 fn the_worst_target_comes_first_and_an_empty_repository_is_told() {
     let sample = sample::many();
     let server = serve(sample.site());
     let page = get(server.address(), "/", &[]);
     page.says(&[
-        "Only an old state: the newest backup of billing that counts is 5 days old, and 26 hours is allowed.",
+        "Only an old state: the newest backup of billing that counts is 5 days old, and 27 hours is allowed.",
         "8 of 11 databases are fresh.",
         "All databases, the worst first",
         "Nothing is deleted: the last run failed.",

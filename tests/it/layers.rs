@@ -19,6 +19,7 @@ const ROOMS: &[&[&str]] = &[
     &["catalog"],
     &["run", "status"],
     &["proof", "prune"],
+    &["past"],
     &["drill"],
     &["restore"],
     &["verify", "compare", "globals"],
@@ -32,7 +33,7 @@ const ROOMS: &[&[&str]] = &[
     &["extensions"],
     &["manifest", "retention", "schedule", "events", "log", "receiver"],
     &["exception", "finding"],
-    &["units", "raw"],
+    &["units", "raw", "clock"],
     &["error"],
 ];
 
@@ -40,6 +41,7 @@ const ROOMS: &[&[&str]] = &[
 const PURE: &[&str] = &[
     "src/board.rs",
     "src/board/",
+    "src/clock.rs",
     "src/error.rs",
     "src/daemon.rs",
     "src/events.rs",
@@ -54,6 +56,7 @@ const PURE: &[&str] = &[
     "src/notes.rs",
     "src/raw.rs",
     "src/page/",
+    "src/past.rs",
     "src/retention.rs",
     "src/retention/",
     "src/schedule.rs",

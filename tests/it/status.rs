@@ -66,7 +66,12 @@ fn every_state() {
         &["the last run failed: the disk is on fire"],
     );
     check("only sealed", &Given { backups: &[(1, "")], ..NONE }, "stale", &["no backup is proven"]);
-    check("only sealed, and drills are off", &Given { backups: &[(1, "")], env: &off, ..NONE }, "fresh", &["newest backup was made 1 h ago"]);
+    check(
+        "only sealed, and drills are off",
+        &Given { backups: &[(1, "")], env: &off, ..NONE },
+        "fresh",
+        &["newest backup was made 1 h ago", "complete, not proven"],
+    );
     check("old, and drills are off", &Given { backups: &[(40, "")], env: &off, ..NONE }, "stale", &["40 h ago"]);
     check(
         "the newest is bad",
@@ -110,7 +115,18 @@ fn every_state() {
         "stale",
         &["no backup is proven, and a drill was due"],
     );
-    check("a drill was due, and made", &Given { backups: &[(3, "proof=proven"), (1, "")], env: &hourly, ..NONE }, "fresh", &["newest backup was made 1 h ago"]);
+    check(
+        "a drill was due, and made",
+        &Given { backups: &[(3, "proof=proven proven-ago=0"), (1, "")], env: &hourly, ..NONE },
+        "fresh",
+        &["newest backup was made 1 h ago", "complete, not proven"],
+    );
+    check(
+        "a drill was due, and the proof is older",
+        &Given { backups: &[(4, "proof=proven proven-ago=3"), (1, "")], env: &hourly, ..NONE },
+        "stale",
+        &["proven 3 h ago, and a drill was due"],
+    );
     check(
         "proven, but long before the last drill was due",
         &Given { backups: &[(100, "proof=proven"), (1, "")], env: &hourly, ..NONE },
@@ -119,11 +135,60 @@ fn every_state() {
     );
     check(
         "proven for the last drill, however long ago",
-        &Given { backups: &[(400 * 24, "proof=proven"), (1, "")], env: &[yearly[0], yearly[1], ("BACKUP_MAX_AGE", "3000d")], ..NONE },
+        &Given { backups: &[(400 * 24, "proof=proven proven-ago=24"), (1, "")], env: &[yearly[0], yearly[1], ("BACKUP_MAX_AGE", "3000d")], ..NONE },
         "fresh",
         &[],
     );
     check("too old in spite of drills", &Given { backups: &[(30, "proof=proven")], env: &hourly, ..NONE }, "stale", &["newest backup was made 30 h ago"]);
+}
+
+#[test]
+fn the_maximum_age_follows_from_the_schedule_and_from_what_runs_take() {
+    const NONE: Given<'static> = Given { backups: &[], runs: &[], env: &[] };
+    let weekly = [("BACKUP_SCHEDULE", "@weekly")];
+    check("weekly", &Given { backups: &[(169, "proof=proven")], env: &weekly, ..NONE }, "fresh", &["may be 7 d 02 h old"]);
+    check("weekly, and missed", &Given { backups: &[(171, "proof=proven")], env: &weekly, ..NONE }, "stale", &["may be 7 d 02 h old"]);
+    let weekdays = [("BACKUP_SCHEDULE", "0 3 * * 1-5")];
+    check("a weekend", &Given { backups: &[(73, "proof=proven")], env: &weekdays, ..NONE }, "fresh", &["may be 3 d 02 h old"]);
+    // Runs of three hours.
+    let repo = Repo::new();
+    std::fs::create_dir(repo.folder()).unwrap();
+    fixture::make(&repo.folder().join(names::backup_id(hours_ago(29))), &["proof=proven"]).unwrap();
+    let line = |took: u64| {
+        format!("{{\"started\":\"{0}\",\"finished\":\"{0}\",\"outcome\":\"done\",\"steps\":[[\"dump\",{took}],[\"prove\",{took}]]}}\n", hours_ago(29))
+    };
+    let lines = [1000, 5_400_000, 5_400_000, 5_400_000, 40_000_000].map(line).concat();
+    std::fs::write(repo.folder().join(names::HISTORY), lines).unwrap();
+    let ask = |words: &[&str], max: &str| kluis(words).keeping(&repo).env("BACKUP_DRILL", "every-backup").env("BACKUP_MAX_AGE", max);
+    let auto = ask(&["status"], "auto").run();
+    assert!(auto.code == Some(0) && auto.stdout.contains("may be 1 d 06 h old"), "{auto:#?}");
+    // One that was set counts, and is told to be too short; the last run took 22 hours.
+    let sum = "up to 1 d 00 h pass from one run to the next, the last run took 22 h 13 min: together 1 d 22 h";
+    let set = ask(&["status"], "30h").run();
+    assert!(set.code == Some(0) && set.stdout.contains(&format!("BACKUP_MAX_AGE is 1 d 06 h, which is too short: {sum}")), "{set:#?}");
+    let config = ask(&["config"], "30h").env("DB_DATABASE", "shop").env("DB_USERNAME", "kluis").run();
+    assert!(config.stderr.contains(&format!("warning: target 'app': BACKUP_MAX_AGE is 1 d 06 h, which is too short: {sum}")), "{config:#?}");
+    let doctor =
+        |max: &str| ask(&["doctor"], max).env("DB_HOST", crate::support::new_folder("sockets")).env("DB_DATABASE", "shop").env("DB_USERNAME", "kluis").run();
+    assert!(doctor("30h").stdout.contains(sum) && !doctor("auto").stdout.contains("too short"), "{:#?}", doctor("30h"));
+    assert!(!ask(&["status"], "47h").run().stdout.contains("too short"));
+    let before = kluis(&["config"]).env("DB_DATABASE", "shop").env("DB_USERNAME", "kluis").env("BACKUP_SCHEDULE", "@weekly").env("BACKUP_MAX_AGE", "26h").run();
+    assert!(before.stderr.contains("BACKUP_MAX_AGE is 1 d 02 h, which is too short: up to 7 d 00 h pass from one run to the next"), "{before:#?}");
+}
+
+#[test]
+fn a_check_that_waits_has_no_verdict_before_the_first_run_and_one_as_soon_as_it_failed() {
+    let repo = Repo::new();
+    std::fs::create_dir(repo.folder()).unwrap();
+    let mut waiting = kluis(&["status", "--wait"]).keeping(&repo).env("BACKUP_DRILL", "every-backup").start();
+    std::thread::sleep(std::time::Duration::from_millis(2500));
+    assert!(!waiting.is_over(), "nothing is known yet");
+    let at = hours_ago(0);
+    let line = format!("{{\"started\":\"{at}\",\"finished\":\"{at}\",\"outcome\":\"failed\",\"step\":\"preflight\",\"message\":\"no\"}}\n");
+    std::fs::write(repo.folder().join(names::HISTORY), line).unwrap();
+    let ended = waiting.wait();
+    assert!(ended.code == Some(4) && ended.stdout.contains("stale: no backup; the last run failed: no"), "{ended:#?}");
+    assert!(ended.took < std::time::Duration::from_secs(10), "{ended:#?}");
 }
 
 #[test]

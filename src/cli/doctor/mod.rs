@@ -6,6 +6,8 @@ mod database;
 mod scratch;
 mod storage;
 
+pub use storage::too_short;
+
 use super::output::{BOLD, GREEN, Output, RED, YELLOW};
 use super::text::{clean, clean_lines, time};
 use super::watch::Watch;

@@ -4,9 +4,10 @@
 use super::super::find::{self, Stray};
 use super::super::text::{count, time};
 use super::Sheet;
-use crate::config::{Common, Target};
+use crate::config::{Common, Settings, Target};
 use crate::error::{Error, Kind, Result};
 use crate::notify::standings;
+use crate::past::{Past, signed};
 use crate::repository::history::{self, Outcome};
 use crate::repository::list::Listing;
 use crate::repository::lock::Lock;
@@ -15,6 +16,9 @@ use crate::stop::Stop;
 use crate::units::{format_age, format_bytes, format_duration};
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
+
+/// What to do about a maximum age that each run would break.
+const TOO_SHORT: &str = "leave BACKUP_MAX_AGE at auto, or set it to more than that";
 
 /// The folder of all backups.
 pub fn repository(sheet: &mut Sheet<'_>, common: &Common) -> Result<Option<Repository>> {
@@ -85,6 +89,14 @@ fn foreign(repository: &Repository) -> Result<Vec<String>> {
     Ok(found)
 }
 
+/// What is wrong with the maximum age that was set for a target, by its schedule and, as far as they can be read, its runs.
+pub fn too_short(repository: Option<&Repository>, name: &str, settings: &Settings) -> Option<String> {
+    settings.max_age?;
+    let folder = repository.map(|repository| repository.target(name)).filter(|folder| folder.exists().is_ok_and(|there| there));
+    let history = folder.and_then(|folder| history::read(&folder).ok()).unwrap_or_default();
+    Past::of(&history, &Listing::default()).too_short(settings, Timestamp::now())
+}
+
 /// One target's folder, its last backup and its schedule.
 pub fn target(sheet: &mut Sheet<'_>, repository: Option<&Repository>, target: &Target, common: &Common, stop: &Stop) -> Result<()> {
     if let Some(repository) = repository {
@@ -94,6 +106,9 @@ pub fn target(sheet: &mut Sheet<'_>, repository: Option<&Repository>, target: &T
             Ok(false) => sheet.warning("backups", "none yet", "kluis backup makes the first one")?,
             Err(error) => sheet.problem("backups", &error)?,
         }
+    }
+    if let Some(short) = too_short(repository, &target.name, &target.settings) {
+        sheet.warning("maximum age", short, TOO_SHORT)?;
     }
     let next = target.settings.schedule.next_after(Timestamp::now()).map_or_else(|| "never".to_owned(), |at| time(at, &common.time_zone));
     sheet.ok("schedule", format!("{}; next: {next}", target.settings.schedule.describe()))
@@ -107,7 +122,7 @@ fn backups(sheet: &mut Sheet<'_>, folder: &TargetFolder, target: &Target, common
         Ok(listing) => listing,
         Err(error) => return sheet.problem("backups", &error),
     };
-    age(sheet, &listing, target)?;
+    age(sheet, &listing, &Past::of(&history::read(folder).unwrap_or_default(), &listing), target)?;
     let bad: Vec<&str> = listing.backups.iter().filter(|backup| !backup.is_relied_upon()).map(|backup| backup.id.as_str()).collect();
     if !bad.is_empty() {
         sheet.warning(
@@ -146,7 +161,11 @@ fn backups(sheet: &mut Sheet<'_>, folder: &TargetFolder, target: &Target, common
     }
 }
 
-fn age(sheet: &mut Sheet<'_>, listing: &Listing, target: &Target) -> Result<()> {
+fn age(sheet: &mut Sheet<'_>, listing: &Listing, past: &Past, target: &Target) -> Result<()> {
+    if let Some(ahead) = listing.backups.iter().rfind(|backup| backup.ahead) {
+        let finding = format!("{} is dated in the future: it counts for nothing until then", ahead.id);
+        sheet.warning("clock", finding, "look at this machine's clock; a second run that agrees with it lets the policy delete again")?;
+    }
     let Some(latest) = listing.latest() else {
         return match listing.backups.len() {
             0 => sheet.warning("backups", "none yet", "kluis backup makes the first one"),
@@ -157,12 +176,10 @@ fn age(sheet: &mut Sheet<'_>, listing: &Listing, target: &Target) -> Result<()> 
             ),
         };
     };
-    let (age, limit) = (Timestamp::now().duration_since(latest.at()), target.settings.max_age);
+    let now = Timestamp::now();
+    let (age, limit) = (now.duration_since(latest.at()).max(SignedDuration::ZERO), past.max_age(&target.settings, now));
     let finding = format!("{}, the latest {} of {}", count(listing.backups.len() as u64, "backup"), latest.id, format_age(age));
-    if age < SignedDuration::ZERO {
-        return sheet.warning("backups", format!("{finding}: the clock is behind it"), "set the clock; nothing is deleted until it is right");
-    }
-    if age > SignedDuration::try_from(limit).unwrap_or(SignedDuration::MAX) {
+    if age > signed(limit) {
         let error = Error::new(Kind::Stale, format!("{finding}, which is older than the {} of BACKUP_MAX_AGE", format_duration(limit)));
         return sheet.problem("backups", &error.hinted("kluis backup makes a new one; find out why the schedule did not"));
     }

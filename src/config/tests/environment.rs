@@ -34,7 +34,7 @@ fn defaults() {
     assert_eq!((policy.days, policy.daily, policy.weekly, policy.monthly, policy.yearly, policy.keep_min), (7, 0, 0, 0, 0, 3));
     assert!(matches!(settings.drill, Drill::EveryBackup) && settings.assertions.is_none());
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
-    assert_eq!((settings.max_age, settings.deadline), (hours(26), hours(6)));
+    assert_eq!((settings.max_age, settings.deadline), (None, hours(6)));
     assert_eq!((settings.lock_timeout, settings.lock_wait, settings.stall_timeout), (Duration::ZERO, Duration::from_secs(30), Duration::from_secs(900)));
 }
 
@@ -85,7 +85,7 @@ fn counts() {
 fn durations() {
     check("BACKUP_LOCK_WAIT", "0s", "'0s' is less than 1s; hint: use a duration from 1s to 1d, such as 30s");
     check("BACKUP_LOCK_WAIT", "2d", "'2d' is more than 1d; hint: use a duration from 1s to 1d, such as 30s");
-    check("BACKUP_MAX_AGE", "26", "'26' is less than 1m; hint: use a duration from 1m to 3660d, such as 26h");
+    check("BACKUP_MAX_AGE", "26", "'26' is less than 1m; hint: use auto, or a duration from 1m to 3660d, such as 26h");
     check("BACKUP_STALL_TIMEOUT", "0", "'0' is less than 1s; hint: use a duration from 1s to 7d, such as 15m");
     check("BACKUP_DEADLINE", "31d", "'31d' is more than 30d; hint: use a duration from 1s to 30d, such as 6h");
     check("BACKUP_LOCK_TIMEOUT", "8d", "'8d' is more than 7d; hint: use a duration from 0s to 7d, such as 15m");
@@ -93,7 +93,9 @@ fn durations() {
         let problems = Fake::complete(&[("BACKUP_MAX_AGE", bad)]).load().unwrap_err().to_string();
         assert!(problems.starts_with(&format!("BACKUP_MAX_AGE: '{bad}' is not a duration: ")) && !problems.contains('\n'), "{problems}");
     }
-    check("BACKUP_MAX_AGE", "h\u{1b}[31m", "'h\\u{1b}[31m' is not understood; hint: use a duration from 1m to 3660d, such as 26h");
+    check("BACKUP_MAX_AGE", "h\u{1b}[31m", "'h\\u{1b}[31m' is not understood; hint: use auto, or a duration from 1m to 3660d, such as 26h");
+    let max_age = |text| fits("BACKUP_MAX_AGE", text).settings.max_age;
+    assert_eq!((max_age("auto"), max_age("26h")), (None, Some(Duration::from_secs(26 * 3600))));
     assert_eq!(fits("BACKUP_LOCK_TIMEOUT", "90s").settings.lock_timeout, Duration::from_secs(90));
 }
 

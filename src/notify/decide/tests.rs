@@ -27,6 +27,7 @@ fn seen(troubles: Vec<Trouble>) -> Seen {
         backups: 0,
         success: None,
         next_run: None,
+        retry_at: None,
     }
 }
 

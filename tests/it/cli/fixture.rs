@@ -1,9 +1,10 @@
 //! A backup made by hand: small, valid to the last byte, and the same on every machine.
 //!
 //! Its folder's name is its id and its parent's the target. Options: `rows=N` (of public.orders, 3), `proof=read|proven|bad|drill-bad|garbage|newer`,
-//! `pinned`, `format=N`, `finding=TEXT`, `warning=TEXT`, `table=NAME` (a third table of that name), `empty` (no table at all), `empty-allowed`, and what a proof excepts:
+//! `proven-ago=HOURS` (else when it was made), `pinned`, `format=N`, `finding=TEXT`, `warning=TEXT`, `table=NAME` (a third table of that name), `empty` (no table at all), `empty-allowed`, and what a proof excepts:
 //! `except=CLASS:OBJECT;…` and `unlisted=CLASS:N;…`.
 
+use jiff::{SignedDuration, Timestamp};
 use kluis::manifest::{Database, Extension, File, LargeObjects, Manifest, Mover, Script, Section, Server, Table};
 use kluis::repository::{files, names, staging};
 use kluis::script::digest::Digest;
@@ -80,11 +81,13 @@ pub fn make(path: &Path, options: &[&str]) -> Result<()> {
     if let Some(format) = option("format") {
         edit(&path.join(names::MANIFEST), "\"format\": 1", &format!("\"format\": {format}"))?;
     }
+    let ago = option("proven-ago").and_then(|hours| hours.parse().ok()).map(SignedDuration::from_hours);
+    let proven = ago.map_or(started, |ago| Timestamp::now() - ago);
     if let Some(kind) = option("proof") {
         let except = excepted(option("except").unwrap_or_default(), option("unlisted").unwrap_or_default());
         fs::write(
             path.join(names::PROOF),
-            proof(kind, &started.to_string(), option("finding").unwrap_or("table public.orders has 2 rows instead of 3"), &except),
+            proof(kind, &proven.to_string(), option("finding").unwrap_or("table public.orders has 2 rows instead of 3"), &except),
         )?;
     }
     if options.contains(&"pinned") {
