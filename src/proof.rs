@@ -152,55 +152,50 @@ impl Attempt {
         serde_json::from_slice(&bytes).unwrap_or_default()
     }
 
-    /// One more begins. It is noted before, so that it counts where it is killed; what cannot be noted is tried all the same. Returns what was noted before.
-    pub fn begin(target: &TargetFolder, backup: &Backup, lock: &Lock) -> Attempt {
-        let before = Attempt::so_far(backup);
-        Attempt { count: before.count.saturating_add(1), last: Some(Timestamp::now()) }.note(target, backup, lock);
-        before
+    /// Notes that one more begins: before it does, so that it counts where it is killed.
+    pub fn begin(self, target: &TargetFolder, backup: &Backup, lock: &Lock) -> Result<()> {
+        Attempt { count: self.count.saturating_add(1), last: Some(Timestamp::now()) }.note(target, backup, lock)
     }
 
-    /// It was somebody's wish that it ended, and says nothing: what was noted before holds.
-    pub fn undo(self, target: &TargetFolder, backup: &Backup, lock: &Lock) {
-        self.note(target, backup, lock);
-    }
-
-    fn note(self, target: &TargetFolder, backup: &Backup, lock: &Lock) {
+    /// Notes these as all that there were: it was somebody's wish that the next one ended, which therefore says nothing.
+    pub fn note(self, target: &TargetFolder, backup: &Backup, lock: &Lock) -> Result<()> {
+        if self.count == 0 {
+            return staging::remove_annotation(target, &backup.id, names::ATTEMPTS, lock);
+        }
         let text = serde_json::to_vec(&self).expect("plain data always has a JSON form");
-        let _ = if self.count == 0 {
-            staging::remove_annotation(target, &backup.id, names::ATTEMPTS, lock)
-        } else {
-            staging::annotate(target, &backup.id, names::ATTEMPTS, &text, lock)
-        };
+        staging::annotate(target, &backup.id, names::ATTEMPTS, &text, lock)
     }
 }
 
-/// Notes that a drill of its own begins, outside of a run. Fails where a run is in progress, which will prove a newer backup.
+/// Notes that a drill of its own begins, outside of a run, and returns the attempts before it. Fails where a run is in progress, which will prove a newer backup;
+/// what cannot be noted is tried all the same.
 pub fn begin_drill(target: &TargetFolder, backup: &Backup, stop: &Stop) -> Result<Attempt> {
     let lock = Lock::take(target, Duration::ZERO, stop)?;
-    Ok(Attempt::begin(target, backup, &lock))
+    let before = Attempt::so_far(backup);
+    let _ = before.begin(target, backup, &lock);
+    Ok(before)
 }
 
 /// Notes that such a drill was interrupted. What cannot be noted counts as an attempt.
 pub fn undo_drill(target: &TargetFolder, backup: &Backup, before: Attempt) {
-    if let Ok(lock) = Lock::take(target, Duration::ZERO, &Stop::new()) {
-        before.undo(target, backup, &lock);
-    }
+    let _ = Lock::take(target, Duration::ZERO, &Stop::new()).and_then(|lock| before.note(target, backup, &lock));
 }
 
 /// Records a proof with its backup: `proof.json` first, which alone counts; then the notes and the link `latest`, which follow from it.
 pub fn record(target: &TargetFolder, backup: &Backup, proof: &Proof, lock: &Lock) -> Result<()> {
     let id = &backup.id;
     staging::annotate(target, id, names::PROOF, &proof.render(), lock)?;
-    if proof.proven() || proof.verdict == Verdict::Bad {
-        let _ = staging::remove_annotation(target, id, names::ATTEMPTS, lock);
-    }
     let notes = match backup.whole() {
         Ok(manifest) => notes::restore_notes(manifest, Some(proof)),
         Err(_) => notes::without_contents(backup.understood()?, proof),
     };
     staging::annotate(target, id, names::RESTORE, notes.as_bytes(), lock)?;
     let listing = Listing::read(target)?;
-    staging::point_latest(target, listing.latest().map(|backup| backup.id.as_str()), lock)
+    staging::point_latest(target, listing.latest().map(|backup| backup.id.as_str()), lock)?;
+    if proof.proven() || proof.verdict == Verdict::Bad {
+        staging::remove_annotation(target, id, names::ATTEMPTS, lock)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -182,7 +182,11 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
 
     clock.step("prune");
     let listing = Listing::read(folder)?;
-    let past = Past::of(&history::read(folder)?, &listing);
+    let history = history::read(folder).unwrap_or_else(|error| {
+        warnings.push(format!("the history could not be read: {}", error.chain()));
+        Vec::new()
+    });
+    let past = Past::of(&history, &listing);
     let plan = prune::plan_after_success(&listing, &past, settings, Some(started), Timestamp::now());
     let (deleted, pruned) = prune::carry_out(&plan, folder, lock, stop);
     warnings.extend(pruned.err().map(|error| format!("pruning failed: {}", error.chain())));
@@ -228,14 +232,15 @@ fn prove(
         nice: drill::NICE,
     };
     let old = backup.proof.clone().ok().flatten();
-    let attempt = Attempt::begin(folder, backup, lock);
+    let before = Attempt::so_far(backup);
+    let noted = before.begin(folder, backup, lock);
     // What a drill left that was killed, the next one removes.
     let swept = throwaway::sweep(context.scratch);
     let verdict = match swept.and_then(|_| drill::drill(&request, stop, observer)) {
         Ok(verdict) => verdict,
         Err(error) => {
             if error.kind() == Kind::Interrupted {
-                attempt.undo(folder, backup, lock);
+                let _ = before.note(folder, backup, lock);
             }
             return (old, vec![format!("the backup could not be proven: {}", error.chain())]);
         }
@@ -248,6 +253,7 @@ fn prove(
             vec![format!("the backup could not be judged on this machine: {}", first(&sentences(reasons), FINDINGS).join("; "))]
         }
     };
+    warnings.extend(noted.err().map(|error| format!("that a proof was begun could not be noted: {}", error.chain())));
     let recorded = proof::record(folder, backup, &proof, lock);
     warnings.extend(recorded.err().map(|error| format!("the proof could not be recorded: {}", error.chain())));
     (Some(proof), warnings)

@@ -15,6 +15,7 @@ use crate::postgres::tools::Places;
 use crate::preflight;
 use crate::prune::plan_after_success;
 use crate::repository::Repository;
+use crate::repository::history;
 use crate::repository::list::Listing;
 use crate::repository::lock::Lock;
 use crate::retention::Plan;
@@ -128,8 +129,8 @@ fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, s
             folder.check_writable()?;
             // Taken and given back at once: no run has to wait for a dry run.
             drop(Lock::take(&folder, settings.lock_timeout, stop)?);
-            (listing, history) = Listing::with_history(&folder)?;
-            existing = true;
+            (listing, existing) = (Listing::read(&folder)?, true);
+            history = history::read(&folder).unwrap_or_default();
         }
     }
     let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());

@@ -38,7 +38,8 @@ Examples:
 Exit codes: 0 stopped by a signal, 2 configuration, 14 the repository cannot be used";
 
 pub(super) const STATUS: &str = "\
-A target is fresh when its newest proven backup is younger than BACKUP_MAX_AGE. With BACKUP_DRILL=off its newest backup counts; with a schedule for drills as well, and the last drill that was due must have proven one. \
+A target is fresh when its newest proven backup is younger than BACKUP_MAX_AGE. With BACKUP_DRILL=off its newest backup counts; with a schedule for drills as well, and since the last drill that was due one must have been proven. \
+What is dated in the future counts for nothing. \
 It asks nothing of the database. Being overdue outranks the result of the last run. An empty database and what a proof excepts are named, and change no exit code.
 
 Examples:

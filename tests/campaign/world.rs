@@ -89,7 +89,7 @@ pub fn wrong(repo: &Repo) -> Vec<String> {
         if let Err(why) = &backup.proof {
             say(why.clone());
         }
-        let own = [names::MANIFEST, names::SUMS, names::RESTORE, names::PROOF, names::PINNED, names::CONDENSED];
+        let own = [names::MANIFEST, names::SUMS, names::RESTORE, names::PROOF, names::PINNED, names::CONDENSED, names::ATTEMPTS];
         for entry in std::fs::read_dir(&backup.path).expect("a backup's folder can be read").flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             // What a replacement that died leaves is harmless, and the next replacement removes it.
@@ -104,7 +104,7 @@ pub fn wrong(repo: &Repo) -> Vec<String> {
 
 /// What belongs to these backups and never changes: all but the proof and the notes, which follow from it.
 pub fn sealed(repo: &Repo) -> Fingerprint {
-    let changing = [names::PROOF, names::RESTORE, ".proof.json.new", ".RESTORE.md.new"];
+    let changing = [names::PROOF, names::RESTORE, names::ATTEMPTS, ".proof.json.new", ".RESTORE.md.new", ".attempts.json.new"];
     repo.backups_fingerprint().into_iter().filter(|(path, _)| !changing.iter().any(|name| path.ends_with(name))).collect()
 }
 

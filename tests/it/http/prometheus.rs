@@ -64,7 +64,7 @@ fn every_series_is_there_from_the_start_and_again_after_a_restart() {
         ("kluis_last_run_result{target=\"shop\",result=\"done\"}", 1.0),
         ("kluis_last_backup_rows{target=\"shop\"}", 532_000.0),
         ("kluis_last_backup_tables{target=\"shop\"}", 42.0),
-        ("kluis_max_age_seconds{target=\"shop\"}", 93_600.0),
+        ("kluis_max_age_seconds{target=\"shop\"}", 97_200.0),
         ("kluis_backups_kept{target=\"shop\",tier=\"pinned\"}", 1.0),
         ("kluis_backups_kept{target=\"shop\",tier=\"days\"}", 7.0),
         ("kluis_backups{target=\"shop\",standing=\"read\"}", 1.0),
