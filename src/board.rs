@@ -8,14 +8,14 @@ mod strip;
 #[cfg(test)]
 mod tests;
 
-pub use leaving::{Leaves, leaving};
+pub use leaving::{Ahead, Leaves, ahead};
 pub use series::Sample;
 pub use strip::{DAYS, Day, DayKind};
 
 use crate::catalog::{Evidence, OUTCOMES, Runs, Shelf, Short};
 use crate::clock::is_ahead;
 use crate::config::{Drill, Settings};
-use crate::manifest::Sandbox;
+use crate::manifest::{Loss, Sandbox};
 use crate::repository::history::{Entry, Outcome};
 use crate::repository::intent::Intent;
 use crate::repository::progress::Progress;
@@ -94,6 +94,10 @@ pub struct Stand {
     pub points: Vec<Point>,
     /// Why nothing is deleted at present.
     pub suspended: Option<Suspension>,
+    /// The tables that lost rows, where that is why; those that lost the most first.
+    pub losses: Vec<Loss>,
+    /// How many more there are.
+    pub losses_unlisted: u64,
     /// Size, rows and duration of earlier runs, oldest first.
     #[serde(skip)]
     pub samples: Vec<Sample>,
@@ -101,6 +105,9 @@ pub struct Stand {
     pub counts: Counts,
     /// The last run that published a backup.
     pub last_success: Option<Entry>,
+    /// The most that its backups will take at once, in bytes, while the policy fills the room that it needs for the first time.
+    #[serde(skip)]
+    pub filling: Option<u64>,
 }
 
 /// A proven backup.
@@ -186,16 +193,17 @@ pub struct Given<'a> {
     pub progress: Option<Progress>,
     /// What the sidecar is about to do.
     pub intent: Intent,
-    /// When its backups leave, as [`leaving`] says.
-    pub leaving: &'a [(String, Leaves)],
+    /// When its backups leave and how much room they will need, as [`ahead`] says.
+    pub ahead: &'a Ahead,
 }
 
 /// What retention has to know besides the backups.
 pub fn facts(shelf: &Shelf, settings: &Settings, now: Timestamp) -> Facts {
     Facts {
-        last_run_failed: shelf.runs.last.as_ref().is_some_and(|run| run.outcome == Outcome::Failed),
+        last_run_failed: shelf.runs.last.as_ref().is_some_and(|run| run.outcome == Outcome::Failed && !run.full),
         drill_off: matches!(settings.drill, Drill::Off),
         doubt: shelf.past().doubt(&settings.schedule, None, now),
+        accepted: shelf.accepted,
     }
 }
 
@@ -209,7 +217,11 @@ pub fn stand(given: &Given<'_>, now: Timestamp) -> Stand {
     let candidates: Vec<_> = shelf.backups.iter().map(|backup| backup.candidate.clone()).collect();
     let plan = retention::plan(&candidates, &settings.policy, now, &facts(shelf, settings, now));
     let proof = shelf.backups.iter().rev().find(|backup| backup.candidate.standing == Standing::Proven && !is_ahead(backup.candidate.at, now));
+    let found_by =
+        shelf.runs.last_success.as_ref().filter(|run| plan.suspended.as_ref().and_then(Suspension::shrunken) == run.backup.as_deref() && run.backup.is_some());
     Stand {
+        losses: found_by.map(|run| run.losses.clone()).unwrap_or_default(),
+        losses_unlisted: found_by.map_or(0, |run| run.losses_unlisted),
         ground: view.ground,
         schedule: settings.schedule.expression().to_owned(),
         time_zone: zone_name(settings.schedule.time_zone()),
@@ -224,11 +236,12 @@ pub fn stand(given: &Given<'_>, now: Timestamp) -> Stand {
         },
         proof: proof.and_then(|backup| Some(proven(backup, backup.evidence.as_ref()?))),
         days: strip::days(shelf, &settings.schedule, now),
-        points: points(shelf, &plan, given.leaving),
+        points: points(shelf, &plan, &given.ahead.leaves),
         samples: series::samples(&shelf.runs, now),
         counts: counts(shelf, now),
         suspended: plan.suspended,
         last_success: shelf.runs.last_success.clone(),
+        filling: is_filling(&shelf.runs, now).then_some(given.ahead.most_bytes),
         progress: given.progress.clone(),
         view,
     }
@@ -237,7 +250,7 @@ pub fn stand(given: &Given<'_>, now: Timestamp) -> Stand {
 /// A target whose folder cannot be read.
 pub fn unreadable(name: &str, why: &str, settings: &Settings, now: Timestamp) -> Stand {
     let shelf = Shelf::default();
-    let mut stand = stand(&Given { name, settings, shelf: &shelf, progress: None, intent: Intent::default(), leaving: &[] }, now);
+    let mut stand = stand(&Given { name, settings, shelf: &shelf, progress: None, intent: Intent::default(), ahead: &Ahead::default() }, now);
     (stand.view.state, stand.view.ground, stand.ground) = (State::Stale, Ground::Unreadable, Ground::Unreadable);
     stand.view.why = format!("its backups cannot be read: {why}");
     stand
@@ -249,15 +262,28 @@ pub fn board(mut targets: Vec<Stand>, room: Option<(u64, u64)>, voice: Voice, no
     let spent =
         |stand: &Stand| stand.view.age_s.map_or(i64::MAX, |age| age.saturating_mul(1000) / i64::try_from(stand.view.max_age_s.max(1)).unwrap_or(i64::MAX));
     targets.sort_by(|a, b| (b.view.state.severity(), spent(b)).cmp(&(a.view.state.severity(), spent(a))).then_with(|| a.view.target.cmp(&b.view.target)));
-    let growth: i64 = targets.iter().map(|stand| stand.counts.growth_bytes_per_day).sum();
-    let room = room.map(|(free_bytes, total_bytes)| Room {
-        free_bytes,
-        total_bytes,
-        growth_bytes_per_day: growth,
-        days_left: u64::try_from(growth).ok().and_then(|growth| free_bytes.checked_div(growth)),
-    });
+    let growth_bytes_per_day: i64 = targets.iter().map(|stand| stand.counts.growth_bytes_per_day).sum();
+    let fillings: Vec<Filling> = targets.iter().map(|stand| (stand.filling, stand.counts.bytes, stand.counts.growth_bytes_per_day)).collect();
+    let room = room.map(|(free_bytes, total_bytes)| Room { free_bytes, total_bytes, growth_bytes_per_day, days_left: days_left(&fillings, free_bytes) });
     let state = targets.first().map_or(State::Starting, |stand| stand.view.state);
     Board { kluis: env!("CARGO_PKG_VERSION"), at: now, state, targets, room, voice }
+}
+
+/// Of one target: the most that its backups will take at once, while they still fill it; what they take; and by how much they grow a day. All in bytes.
+type Filling = (Option<u64>, u64, i64);
+
+/// How long the free room lasts. Before a policy gives up its first backup, its target grows by every backup: that says nothing, as long as all that it will ever
+/// keep fits.
+fn days_left(targets: &[Filling], free: u64) -> Option<u64> {
+    let reserved = targets.iter().filter_map(|(most, bytes, _)| Some((*most)?.saturating_sub(*bytes))).fold(0, u64::saturating_add);
+    let fits = free.checked_sub(reserved);
+    let growth: i64 = targets.iter().filter(|(most, _, _)| most.is_none() || fits.is_none()).map(|(_, _, growth)| growth).sum();
+    u64::try_from(growth).ok().and_then(|growth| fits.unwrap_or(free).checked_div(growth))
+}
+
+/// Whether some of the growth that is measured is from before the policy gave up a first backup.
+fn is_filling(runs: &Runs, now: Timestamp) -> bool {
+    runs.first_deletion.is_none_or(|first| now.duration_since(first) < GROWTH)
 }
 
 fn proven(backup: &Short, evidence: &Evidence) -> Proven {

@@ -11,10 +11,10 @@ use crate::exception::Exceptions;
 use crate::manifest::{Proof, Rung, Sandbox};
 use crate::past::{Past, Ran};
 use crate::prune::candidate;
-use crate::repository::history::{self, Entry, Outcome};
+use crate::repository::history::{self, Did, Entry, Line, Outcome};
 use crate::repository::list::{Backup, Seen, suspicion, suspicions};
 use crate::repository::source::{Adoptions, Source, lines};
-use crate::repository::{TargetFolder, names};
+use crate::repository::{TargetFolder, accepted, names};
 use crate::retention::{Candidate, Standing};
 use crate::status::Known;
 use crate::units::cut;
@@ -169,7 +169,7 @@ pub struct Run {
     pub bytes: Option<u64>,
     /// Rows.
     pub rows: Option<u64>,
-    /// Bytes that its prune deleted.
+    /// Bytes that its prune deleted, and what was deleted by hand until the next one.
     pub deleted_bytes: u64,
     /// Why it failed; of the latest ones only.
     pub note: Option<String>,
@@ -190,6 +190,8 @@ pub struct Runs {
     pub last_success: Option<Entry>,
     /// When the first one began.
     pub first: Option<Timestamp>,
+    /// When the policy first deleted a backup.
+    pub first_deletion: Option<Timestamp>,
     /// Sizes of published backups that were not deleted yet, for what a prune frees.
     sizes: HashMap<String, u64>,
     inode: u64,
@@ -200,10 +202,26 @@ pub struct Runs {
 pub const OUTCOMES: [Outcome; 4] = [Outcome::Done, Outcome::Warned, Outcome::Failed, Outcome::Skipped];
 
 impl Runs {
-    fn add(&mut self, entry: Entry) {
+    fn add(&mut self, line: Line) {
+        match line {
+            Line::Run(entry) => self.add_run(*entry),
+            Line::Deed(deed) => {
+                let bytes: u64 = deed.backups.iter().filter_map(|id| self.sizes.remove(id)).sum();
+                if deed.did == Did::Prune {
+                    self.deleted += deed.backups.len() as u64;
+                    self.first_deletion = self.first_deletion.or(Some(deed.at));
+                }
+                // It counts with the run before it, by which growth is taken.
+                self.recent.back_mut().into_iter().for_each(|run| run.deleted_bytes += bytes);
+            }
+        }
+    }
+
+    fn add_run(&mut self, entry: Entry) {
         let place = OUTCOMES.iter().position(|outcome| *outcome == entry.outcome).unwrap_or(0);
         self.by_outcome[place] += 1;
         self.deleted += entry.deleted.len() as u64;
+        self.first_deletion = self.first_deletion.or((!entry.deleted.is_empty()).then_some(entry.started));
         let deleted_bytes = entry.deleted.iter().filter_map(|id| self.sizes.remove(id)).sum();
         if let (Some(id), Some(bytes)) = (&entry.backup, entry.bytes) {
             self.sizes.insert(id.clone(), bytes);
@@ -265,6 +283,8 @@ pub struct Shelf {
     pub runs: Runs,
     /// Whether a run is in progress, or one died.
     pub staging: bool,
+    /// From when on backups are measured by each other.
+    pub accepted: Option<Timestamp>,
     seen: HashMap<String, (Stamp, Short)>,
     all_read: Option<Instant>,
 }
@@ -350,8 +370,9 @@ impl Shelf {
         for (short, line) in backups.iter_mut().zip(lines(&sources, &Adoptions::read(target))) {
             short.candidate.line = line;
         }
-        let changed = backups != self.backups || staging != self.staging;
-        (self.backups, self.staging, self.seen) = (backups, staging, found);
+        let accepted = accepted::read(target).map(|accepted| accepted.started);
+        let changed = backups != self.backups || staging != self.staging || accepted != self.accepted;
+        (self.backups, self.staging, self.accepted, self.seen) = (backups, staging, accepted, found);
         Ok(changed)
     }
 
@@ -372,7 +393,7 @@ impl Shelf {
             return Ok(false);
         }
         let runs = &mut self.runs;
-        let next = history::each_from(target, runs.next, |entry| runs.add(entry))?;
+        let next = history::each_from(target, runs.next, |line| runs.add(line))?;
         let changed = next != runs.next;
         runs.next = next;
         runs.forget(now);

@@ -3,6 +3,7 @@
 //! No secret and no row value may enter an error: constructors take text that is already clean.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// The result of every fallible function of the engine.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -103,13 +104,14 @@ struct Inner {
     kind: Kind,
     message: String,
     hint: Option<String>,
+    room: Option<PathBuf>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// A new error. `message` is lower case, without a full stop, with its subject quoted.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, message: message.into(), hint: None, source: None }))
+        Error(Box::new(Inner { kind, message: message.into(), hint: None, room: None, source: None }))
     }
 
     /// A wrong flag, key or value.
@@ -118,20 +120,31 @@ impl Error {
     }
 
     /// A file operation that failed. Its kind is always [`Kind::Storage`]; running out of space gets its own hint.
-    pub fn io(operation: &str, path: &std::path::Path, source: std::io::Error) -> Self {
+    pub fn io(operation: &str, path: &Path, source: std::io::Error) -> Self {
+        let full = matches!(source.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
         let hint = match source.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                Some("free some space on this volume, or give it a larger one; earlier backups were not touched, and after a failed run none is deleted")
-            }
+            _ if full => Some("free some space on this volume, or give it a larger one; earlier backups were not touched"),
             std::io::ErrorKind::ReadOnlyFilesystem => Some("the volume is mounted read-only: mount it read-write for this service"),
             std::io::ErrorKind::PermissionDenied => Some("make the folder owned by and writable for the user that kluis runs as"),
             _ => None,
         };
         let error = Error::new(Kind::Storage, format!("cannot {operation} '{}'", path.display())).because(source);
+        let error = if full { error.for_want_of_room(path) } else { error };
         match hint {
             Some(hint) => error.hinted(hint),
             None => error,
         }
+    }
+
+    /// Says that it lacks nothing but room where `path` lies.
+    pub fn for_want_of_room(mut self, path: &Path) -> Self {
+        self.0.room = Some(path.to_owned());
+        self
+    }
+
+    /// Whether it lacks nothing but room on the volume of this folder.
+    pub fn wants_room_in(&self, folder: &Path) -> bool {
+        self.0.room.as_ref().is_some_and(|path| path.starts_with(folder))
     }
 
     /// Adds the next step for the user.
@@ -152,10 +165,10 @@ impl Error {
         self
     }
 
-    /// Says in which context this error happened: it becomes the cause of `message`, and keeps kind and hint.
+    /// Says in which context this error happened: it becomes the cause of `message`, and keeps kind, hint and whether it wants room.
     pub fn context(self, message: impl Into<String>) -> Self {
-        let (kind, hint) = (self.kind(), self.0.hint.clone());
-        Error(Box::new(Inner { kind, message: message.into(), hint, source: Some(Box::new(self)) }))
+        let (kind, room, hint) = (self.kind(), self.0.room.clone(), self.0.hint.clone());
+        Error(Box::new(Inner { kind, message: message.into(), hint, room, source: Some(Box::new(self)) }))
     }
 
     /// What sort of error this is.

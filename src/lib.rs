@@ -40,6 +40,7 @@ pub mod retention;
 pub mod run;
 pub mod schedule;
 pub mod script;
+pub mod shrinkage;
 pub mod status;
 pub mod stop;
 pub mod units;

@@ -2,13 +2,15 @@
 //! It owns the formats and their versions; it leaves reading and writing files to `repository`.
 //! Invariant: a manifest of a newer format is refused by name, never half understood. `docs/FORMAT.md` is the specification.
 
+mod changes;
 mod checks;
 mod proof;
 mod reading;
 mod summary;
 
+pub use changes::{Changes, Loss};
 pub use proof::{BY_DRILL, BY_VERIFY, DrillFacts, PROOF_FORMAT, Proof, Rung, Sandbox, Verdict};
-pub use reading::{TableInShort, each_table};
+pub use reading::{TableInShort, each_part, each_table};
 pub use summary::{Condensed, Dumped, Served, Summary, Text, Totals};
 
 use checks::{TOO_MANY_ROWS, consistent_files, consistent_script};

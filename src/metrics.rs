@@ -6,7 +6,7 @@
 use crate::board::{Board, Stand};
 use crate::exception::Class;
 use crate::repository::history::Outcome;
-use crate::retention::{Reason, Standing};
+use crate::retention::{Reason, Standing, Suspension};
 use crate::status::State;
 use jiff::Timestamp;
 use std::fmt::Write;
@@ -118,7 +118,7 @@ pub fn render(board: &Board, format: Format) -> String {
     out.family(
         "kluis_storage_until_full_seconds",
         "gauge",
-        "How long the free room lasts at the growth of the last 30 days; +Inf where the backups do not grow.",
+        "How long the free room lasts at the growth of the last 30 days; +Inf where the backups do not grow, or the policy still fills room that is there.",
     );
     out.sample(
         "kluis_storage_until_full_seconds",
@@ -216,6 +216,14 @@ const GAUGES: &[Gauge] = &[
         name: "kluis_database_empty",
         help: "1 where the newest backup is of a database without a row, and BACKUP_ALLOW_EMPTY does not say that this is right.",
         value: |stand| bit(stand.view.empty),
+    },
+    Gauge {
+        name: "kluis_shrunken_tables",
+        help: "Tables of the newest backup that lost rows, or are gone, in a way that is not usual for them.",
+        value: |stand| match &stand.suspended {
+            Some(Suspension::TablesShrank { gone, emptied, halved, .. }) => (gone + emptied + halved) as f64,
+            _ => (stand.losses.len() as u64 + stand.losses_unlisted) as f64,
+        },
     },
     Gauge { name: "kluis_deletion_suspended", help: "1 where the policy deletes nothing at present.", value: |stand| bit(stand.suspended.is_some()) },
 ];

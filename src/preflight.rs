@@ -79,7 +79,8 @@ pub fn check(connection: &Connection, places: &Places, lock_wait: Duration, repo
                 Kind::Storage,
                 format!("'{}' has {} free, and the next backup needs about {}", repository.root().display(), format_bytes(free), format_bytes(expected)),
             )
-            .hinted("free some space on this volume, or lower BACKUP_RETENTION_DAYS; earlier backups were not touched"));
+            .for_want_of_room(repository.root())
+            .hinted("free some space on this volume, or give it a larger one; earlier backups were not touched"));
         }
         None if free < reached.facts.database.bytes / 4 => warnings.push(format!(
             "'{}' has {} free, and the database has {}: the first backup may not fit",

@@ -2,22 +2,23 @@
 //! the policy and the time; it leaves reading the repository and carrying out the plan to `prune`.
 //! Invariant: no policy and no clock deletes the newest proven backups, and a plan made from what an earlier plan kept deletes nothing more.
 
+mod losses;
+mod objection;
 mod reason;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
 mod tests;
 
-pub use reason::{Reason, Suspension};
+pub use losses::{Loss, collapsed, shrunken};
+pub use objection::objections;
+pub use reason::{Reason, Suspension, shrank};
 
 use crate::clock::{Doubt, is_ahead};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::collections::{BTreeSet, HashSet};
-
-/// A row count below which a shrinking database raises no suspicion: small ones halve by nature.
-const ROWS_WORTH_WATCHING: u64 = 1000;
 
 /// How long backups are kept.
 #[derive(Debug, Clone)]
@@ -100,6 +101,8 @@ pub struct Candidate {
     pub rows: Option<u64>,
     /// Its size on disk. Decides nothing.
     pub bytes: u64,
+    /// Which of its tables lost rows, where its run looked.
+    pub loss: Option<Loss>,
 }
 
 /// What retention has to know besides the backups.
@@ -111,6 +114,8 @@ pub struct Facts {
     pub drill_off: bool,
     /// The present is further from the last run than the schedule explains.
     pub doubt: Option<Doubt>,
+    /// From when on backups are measured by each other: what earlier ones held more, somebody said to be right.
+    pub accepted: Option<Timestamp>,
 }
 
 /// What happens to one backup, and by which rules.
@@ -150,18 +155,14 @@ impl Plan {
 /// Floors and tiers rely on *good* backups only: not bad, understood, and not dated in the future. Each rule looks at all backups, never at what
 /// another rule left over, so a more generous policy or one pin more can only keep more.
 pub fn plan(backups: &[Candidate], policy: &Policy, now: Timestamp, facts: &Facts) -> Plan {
-    let mut all: Vec<&Candidate> = backups.iter().collect();
-    all.sort_by(|a, b| b.cmp(a));
-    let good: Vec<usize> = (0..all.len()).filter(|&i| all[i].standing.is_good() && !is_ahead(all[i].at, now)).collect();
-    let mut rules = Rules { all, good, reasons: vec![Vec::new(); backups.len()] };
-
+    let mut rules = Rules::new(backups, now);
     rules.each_for_itself(policy, now);
     rules.floors(policy.keep_min.max(1), facts);
     rules.tiers(policy);
-    let collapse = rules.collapse(now, facts);
+    let (collapse, losses) = (rules.collapse(now, facts), rules.losses(now, facts));
     rules.namesakes();
 
-    let suspended = rules.suspension(collapse, now, facts);
+    let suspended = rules.suspension(collapse.or(losses), now, facts);
     let decisions = rules.all.iter().zip(rules.reasons).map(|(backup, mut reasons)| {
         let keep = !reasons.is_empty() || suspended.is_some();
         if reasons.is_empty() {
@@ -190,6 +191,13 @@ struct Rules<'a> {
 }
 
 impl<'a> Rules<'a> {
+    fn new(backups: &'a [Candidate], now: Timestamp) -> Rules<'a> {
+        let mut all: Vec<&Candidate> = backups.iter().collect();
+        all.sort_by(|a, b| b.cmp(a));
+        let good = (0..all.len()).filter(|&i| all[i].standing.is_good() && !is_ahead(all[i].at, now)).collect();
+        Rules { all, good, reasons: vec![Vec::new(); backups.len()] }
+    }
+
     fn keep(&mut self, index: usize, reason: Reason) {
         self.reasons[index].push(reason);
     }
@@ -275,40 +283,6 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// Looks for lost rows. Keeps the last backup from before a loss for as long as the rows are gone, so that data emptied by accident does not
-    /// leave with the days window; and again the last before an earlier loss, and so on. Each step at least doubles the rows, so they are few.
-    /// Returns the loss between the newest backup and the last proven one before it.
-    fn collapse(&mut self, now: Timestamp, facts: &Facts) -> Option<Suspension> {
-        // A database that was emptied is the greatest loss of all.
-        let measured =
-            |&index: &usize| self.good.binary_search(&index).is_ok() || self.all[index].standing == Standing::Suspicious && !is_ahead(self.all[index].at, now);
-        let mut counted = (0..self.all.len()).filter(measured).filter_map(|index| Some((index, self.all[index].rows?)));
-        let (newest, now_rows) = counted.next()?;
-        let older: Vec<(usize, u64)> = counted.filter(|&(index, _)| self.all[index].line == self.all[newest].line).collect();
-        let proven = |&(index, _): &(usize, u64)| self.all[index].standing == Standing::Proven;
-        let only_proven = !facts.drill_off && older.iter().any(proven);
-        let trusted: Vec<(usize, u64)> = older.into_iter().filter(|pair| !only_proven || proven(pair)).collect();
-
-        let mut after = now_rows;
-        for &(index, before) in &trusted {
-            if collapsed(before, after) {
-                self.keep(index, Reason::BeforeCollapse { rows: before, after });
-                after = before;
-            }
-        }
-        if after != now_rows {
-            // The measure of the loss stays with what it is measured against; it need not be the newest backup, whose rows may be unknown.
-            self.keep(newest, Reason::AfterCollapse { rows: now_rows });
-        }
-        let &(index, before) = trusted.first()?;
-        collapsed(before, now_rows).then(|| Suspension::RowsCollapsed {
-            earlier: self.all[index].id.clone(),
-            earlier_rows: before,
-            newest: self.all[newest].id.clone(),
-            newest_rows: now_rows,
-        })
-    }
-
     /// Deletion goes by name. Should one name ever stand for two backups, neither goes unless both do.
     fn namesakes(&mut self) {
         let kept: HashSet<&str> = (0..self.all.len()).filter(|&i| !self.reasons[i].is_empty()).map(|i| self.all[i].id.as_str()).collect();
@@ -320,17 +294,11 @@ impl<'a> Rules<'a> {
     }
 
     /// Why nothing may be deleted now; where several things are wrong, the one that says most about the data.
-    fn suspension(&self, collapse: Option<Suspension>, now: Timestamp, facts: &Facts) -> Option<Suspension> {
+    fn suspension(&self, loss: Option<Suspension>, now: Timestamp, facts: &Facts) -> Option<Suspension> {
         let unread = self.all.iter().find(|backup| backup.unread).map(|backup| Suspension::Unreadable { id: backup.id.clone() });
-        collapse
-            .or(unread)
+        loss.or(unread)
             .or_else(|| (self.good.is_empty() && !self.all.is_empty()).then_some(Suspension::NothingGood))
             .or_else(|| facts.doubt.map(|doubt| Suspension::of_doubt(doubt, now)))
             .or_else(|| facts.last_run_failed.then_some(Suspension::LastRunFailed))
     }
-}
-
-/// Whether the fall from `before` to `after` rows is more than a day's work explains.
-fn collapsed(before: u64, after: u64) -> bool {
-    (before > 0 && after == 0) || (before >= ROWS_WORTH_WATCHING && after < before.div_ceil(2))
 }

@@ -2,7 +2,10 @@
 //! It owns the order, the history line and what is a failure; each step is somebody else's.
 //! Invariant: whatever happens, earlier backups stay untouched until a new one is published, and the history tells of the run.
 
+mod room;
 mod told;
+
+pub use room::advised;
 
 use crate::adopt;
 use crate::clock;
@@ -12,7 +15,7 @@ use crate::dump::{self, dump};
 use crate::error::{Error, Kind, Result};
 use crate::events::{Event, Observer};
 use crate::finding::sentences;
-use crate::manifest::{FORMAT, File, Manifest, Proof, Summary};
+use crate::manifest::{Changes, FORMAT, File, Manifest, Proof, Summary};
 use crate::past::Past;
 use crate::postgres::throwaway;
 use crate::postgres::tools::Places;
@@ -25,6 +28,7 @@ use crate::repository::lock::Lock;
 use crate::repository::staging::{self, Staging};
 use crate::repository::{Repository, TargetFolder, names};
 use crate::retention::Plan;
+use crate::shrinkage;
 use crate::stop::Stop;
 use crate::units::{cut, first, format_count, format_duration};
 use jiff::Timestamp;
@@ -36,6 +40,9 @@ pub const EMPTY: &str = "the database is empty: no table has a row, and there is
 
 /// How many of a drill's findings a warning tells.
 const FINDINGS: usize = 10;
+
+/// How many tables that lost rows have a warning of their own.
+const LOSSES: usize = 10;
 
 /// What a run works with.
 pub struct Context<'a> {
@@ -99,7 +106,10 @@ pub fn run(context: &Context<'_>, stop: &Stop, observer: &dyn Observer) -> Resul
             Ok(done)
         }
         Err(error) => {
-            let _ = history::append(&folder, &clock.failed(context, Outcome::Failed, &error));
+            let entry = clock.failed(context, Outcome::Failed, &error);
+            // Before the history, which needs room as well.
+            let (deleted, error) = room::make(context, &folder, &lock, error, stop);
+            let _ = history::append(&folder, &Entry { deleted, ..entry });
             Err(error)
         }
     }
@@ -155,7 +165,8 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
     };
     let mut warnings = manifest.warnings.clone();
     warnings.extend(clocks_apart(&manifest));
-    let manifest = seal(&staging, manifest)?;
+    let shrunk = shrinkage::look(&manifest, &listing, matches!(settings.drill, Drill::Off), stop);
+    let manifest = seal(&staging, manifest, shrunk.changes.clone())?;
     // The last moment at which a signal or a deadline still means "nothing was published".
     stop.check()?;
 
@@ -168,6 +179,7 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
     // From here on a backup exists: what fails now is a warning.
     let backup = listing.add(Backup::read(path)).clone();
     warnings.extend(backup.suspicious.as_ref().map(|why| format!("this backup is {why}: it is not relied upon, and the earlier one stays the latest")));
+    warnings.extend(lost(&shrunk));
     let pointed = staging::point_latest(folder, listing.latest().map(|latest| latest.id.as_str()), lock);
     warnings.extend(pointed.err().map(|error| format!("the link 'latest' could not be set: {}", error.chain())));
 
@@ -206,6 +218,8 @@ fn attempt(context: &Context<'_>, folder: &TargetFolder, lock: &Lock, clock: &mu
         deleted,
         proof: proof.as_ref().map(|proof| proof.word().to_owned()),
         exceptions: proof.as_ref().map_or(0, |proof| proof.excepted().count()),
+        losses: shrunk.losses,
+        losses_unlisted: shrunk.more,
         ..clock.blank(context)
     };
     Ok(Done { proof, manifest, plan, entry })
@@ -264,7 +278,7 @@ fn prove(
 fn plan_matters(plan: &Plan) -> bool {
     use crate::retention::{Reason, Suspension};
     match plan.suspended {
-        Some(Suspension::RowsCollapsed { .. } | Suspension::ClockBehind { .. }) => true,
+        Some(Suspension::RowsCollapsed { .. } | Suspension::TablesShrank { .. } | Suspension::ClockBehind { .. }) => true,
         Some(Suspension::ClockAhead { .. }) => plan.decisions.iter().any(|decision| matches!(decision.reasons[..], [Reason::Suspended { .. }])),
         _ => false,
     }
@@ -284,13 +298,22 @@ fn clocks_apart(manifest: &Manifest) -> Option<String> {
     ))
 }
 
+/// The tables that lost rows, each with what it held before.
+fn lost(shrunk: &shrinkage::Found) -> Vec<String> {
+    let Some(changes) = &shrunk.changes else { return Vec::new() };
+    let mut told: Vec<String> = shrunk.losses.iter().take(LOSSES).map(|loss| format!("{} (since backup {})", loss.describe(), changes.against)).collect();
+    let more = shrunk.more + shrunk.losses.len().saturating_sub(LOSSES) as u64;
+    told.extend((more > 0).then(|| format!("and {} more tables lost rows", format_count(more))));
+    told
+}
+
 /// Writes what vouches for the rest: the contents, the manifest with the hash of all files, the notes, the hashes. The caller publishes.
-fn seal(staging: &Staging, mut manifest: Manifest) -> Result<Summary> {
+fn seal(staging: &Staging, mut manifest: Manifest, changes: Option<Changes>) -> Result<Summary> {
     let mut contents = std::io::BufWriter::new(staging.file(names::CONTENTS)?);
     let failed = |error| Error::io("write", &staging.path().join(names::CONTENTS), error);
     manifest.write_contents(&mut contents).map_err(failed)?;
     manifest.files.push(contents.into_inner().map_err(|error| failed(error.into_error()))?.finish()?);
-    let summary = Summary::of(&manifest);
+    let summary = Summary { changes, ..Summary::of(&manifest) };
     let own = staging.write(names::MANIFEST, &summary.render())?;
     staging.write(names::RESTORE, crate::notes::restore_notes(&manifest, None).as_bytes())?;
     let files: Vec<File> = summary.files.iter().cloned().chain([own]).collect();
@@ -360,6 +383,9 @@ impl Clock<'_> {
             proof: None,
             exceptions: 0,
             deleted: Vec::new(),
+            full: false,
+            losses: Vec::new(),
+            losses_unlisted: 0,
         }
     }
 
@@ -373,6 +399,7 @@ impl Clock<'_> {
             step: self.steps.last().map(|(name, _)| name.clone()),
             error: Some(error.kind().word().to_owned()),
             message: Some(message),
+            full: error.wants_room_in(context.repository.root()),
             steps: self.durations(),
             ..Entry { outcome, ..self.blank(context) }
         }

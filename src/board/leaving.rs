@@ -2,7 +2,7 @@
 //! It owns the trying; the policy itself decides. It takes for granted that each scheduled run will make a good backup, and proves it where drills are made.
 //! Invariant: no answer that the policy would not give: a backup that outlasts the trial is said to stay at least so long, not for ever.
 
-use crate::retention::{Candidate, Facts, Policy, Standing, plan};
+use crate::retention::{Candidate, Facts, Loss, Policy, Standing, plan};
 use crate::schedule::Schedule;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -26,8 +26,18 @@ pub enum Leaves {
     Unknown,
 }
 
-/// When each of these backups goes.
-pub fn leaving(backups: &[Candidate], policy: &Policy, schedule: &Schedule, facts: &Facts, now: Timestamp) -> Vec<(String, Leaves)> {
+/// What is to come, if all goes well and no backup is larger than the newest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// When each backup goes.
+    pub leaves: Vec<(String, Leaves)>,
+    /// The most that all backups take at once, in bytes.
+    pub most_bytes: u64,
+}
+
+/// When each of these backups goes, and how much room the policy will need.
+pub fn ahead(backups: &[Candidate], policy: &Policy, schedule: &Schedule, facts: &Facts, now: Timestamp) -> Ahead {
+    let mut most_bytes = bytes_of(backups);
     let mut there: Vec<Candidate> = backups.to_vec();
     let mut left: HashMap<String, Timestamp> = HashMap::new();
     let newest = backups.iter().max();
@@ -38,20 +48,26 @@ pub fn leaving(backups: &[Candidate], policy: &Policy, schedule: &Schedule, fact
         let Some(next) = schedule.next_after(at).filter(|next| next.duration_since(now) <= AHEAD) else { break };
         at = next;
         // Names of their own, which no real backup has.
-        let (rows, bytes, line) = newest.map_or((None, 0, None), |newest| (newest.rows, newest.bytes, newest.line));
-        there.push(Candidate { at, id: format!("ahead {run}"), standing, pinned: false, unread: false, line, rows, bytes });
+        let (rows, bytes) = newest.map_or((None, 0), |newest| (newest.rows, newest.bytes));
+        let line = newest.and_then(|newest| newest.line);
+        // Losses that last go on lasting, and are no news.
+        let loss = newest.and_then(|newest| newest.loss.as_ref()).map(|loss| Loss { before: loss.before.clone(), ..Loss::default() });
+        there.push(Candidate { at, id: format!("ahead {run}"), standing, pinned: false, unread: false, line, rows, bytes, loss });
+        // Each run needs its room before anything goes.
+        most_bytes = most_bytes.max(bytes_of(&there));
         let plan = plan(&there, policy, at, &facts);
         let gone: Vec<&str> = plan.deleted().map(|decision| decision.id.as_str()).collect();
         there.retain(|backup| !gone.contains(&backup.id.as_str()));
         left.extend(gone.iter().map(|id| ((*id).to_owned(), at)));
-        if there.iter().all(|backup| backup.id.starts_with("ahead") || backup.pinned || backup.standing == Standing::NotUnderstood) {
-            break;
-        }
     }
     let of = |backup: &Candidate| match left.get(&backup.id) {
         Some(at) => Leaves::After(*at),
         None if backup.pinned || backup.standing == Standing::NotUnderstood => Leaves::Never,
         None => Leaves::NotBefore(at),
     };
-    backups.iter().map(|backup| (backup.id.clone(), of(backup))).collect()
+    Ahead { leaves: backups.iter().map(|backup| (backup.id.clone(), of(backup))).collect(), most_bytes }
+}
+
+fn bytes_of(backups: &[Candidate]) -> u64 {
+    backups.iter().fold(0, |sum, backup| sum.saturating_add(backup.bytes))
 }

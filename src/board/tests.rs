@@ -25,7 +25,7 @@ fn shelf(runs: Vec<Run>) -> Shelf {
 }
 
 fn candidate(at: Timestamp, standing: Standing) -> Candidate {
-    Candidate { at, id: crate::repository::names::backup_id(at), standing, pinned: false, unread: false, line: None, rows: Some(5000), bytes: 100 }
+    Candidate { at, id: crate::repository::names::backup_id(at), standing, pinned: false, unread: false, line: None, rows: Some(5000), bytes: 100, loss: None }
 }
 
 #[test]
@@ -134,7 +134,8 @@ fn when_each_backup_goes() {
     let mut backups: Vec<Candidate> = (0..7).map(|ago| candidate(night(ago), Standing::Proven)).collect();
     backups[5].pinned = true;
     let facts = Facts::default();
-    let leaves = |policy: &Policy, facts: &Facts| leaving(&backups, policy, &nightly, facts, now).into_iter().map(|(_, leaves)| leaves).collect::<Vec<_>>();
+    let leaves =
+        |policy: &Policy, facts: &Facts| ahead(&backups, policy, &nightly, facts, now).leaves.into_iter().map(|(_, leaves)| leaves).collect::<Vec<_>>();
     let days = leaves(&policy, &facts);
     // Seven days after it was made it is not older than seven days; the next run finds it so.
     for (ago, found) in days.iter().enumerate().filter(|(ago, _)| *ago != 5) {
@@ -145,8 +146,10 @@ fn when_each_backup_goes() {
     assert!(matches!(years[0], Leaves::After(_)) && matches!(years[6], Leaves::After(_)), "{years:?}");
     // A failed run holds up deletion only until the next one succeeds.
     assert_eq!(leaves(&policy, &Facts { last_run_failed: true, ..facts }), days);
-    assert!(leaves(&Policy { days: 30_000, ..policy }, &facts).iter().all(|leaves| matches!(leaves, Leaves::NotBefore(_) | Leaves::Never)));
-    assert_eq!(leaving(&[], &Policy::default(), &nightly, &facts, now), []);
+    assert!(leaves(&Policy { days: 30_000, ..policy.clone() }, &facts).iter().all(|leaves| matches!(leaves, Leaves::NotBefore(_) | Leaves::Never)));
+    assert_eq!(ahead(&[], &Policy::default(), &nightly, &facts, now), Ahead::default());
+    // Seven days hold eight backups, and the run that makes a ninth needs its room first.
+    assert_eq!(ahead(&backups[..1], &policy, &nightly, &facts, now).most_bytes, 900);
 }
 
 #[test]
@@ -162,4 +165,22 @@ fn growth_is_what_came_less_what_went() {
     assert_eq!(growth(&Runs::default(), now), 0);
     let room = board(Vec::new(), Some((1000, 5000)), Voice::default(), now).room.unwrap();
     assert_eq!((room.days_left, room.free_bytes), (None, 1000));
+}
+
+#[test]
+fn the_first_filling_of_the_room_is_no_growth_where_it_fits() {
+    // 10,000 of the 30,000 bytes that the policy will keep, a thousand more each day: they fit, or they do not.
+    let filling = (Some(30_000), 10_000, 1000);
+    assert_eq!(days_left(&[filling], 20_000), None);
+    assert_eq!(days_left(&[filling], 15_000), Some(15));
+    // Beside a target that has long been full and grows.
+    assert_eq!(days_left(&[filling, (None, 50_000, 100)], 23_000), Some(30));
+    assert_eq!(days_left(&[filling, (None, 50_000, -1000)], 19_000), None);
+    assert_eq!(days_left(&[(None, 50_000, 100)], 1000), Some(10));
+    let (now, mut runs) = (at("2026-10-31T00:00:00Z"), Runs::default());
+    assert!(is_filling(&runs, now));
+    for (first, expected) in [("2026-10-20T00:00:00Z", true), ("2026-10-02T00:00:00Z", true), ("2026-09-30T00:00:00Z", false)] {
+        runs.first_deletion = Some(at(first));
+        assert_eq!(is_filling(&runs, now), expected, "{first}");
+    }
 }

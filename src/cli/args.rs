@@ -92,6 +92,9 @@ pub enum Command {
     /// Delete the backups that the policy no longer keeps
     #[command(after_long_help = help::PRUNE)]
     Prune(Prune),
+    /// Delete backups by their names, as far as the floors of the policy allow
+    #[command(after_long_help = help::DELETE)]
+    Delete(Delete),
     /// Keep a backup whatever the policy says
     #[command(after_long_help = help::PIN)]
     Pin(Pin),
@@ -290,6 +293,23 @@ fn yes_or_no(text: &str) -> Result<bool, String> {
 #[derive(Debug, Args)]
 pub struct Prune {
     /// Print the plan, and delete nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Say that the rows which the newest backup lacks are missed by nobody
+    #[arg(long)]
+    pub accept_shrinkage: bool,
+}
+
+/// `kluis delete`
+#[derive(Debug, Args)]
+pub struct Delete {
+    /// Backups: their names, or unique beginnings of them
+    #[arg(required = true, value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    pub ids: Vec<String>,
+    /// Delete even what the policy's floors keep, and what is pinned; wants whole names
+    #[arg(long)]
+    pub force: bool,
+    /// Say what would be deleted and what speaks against it, and delete nothing
     #[arg(long)]
     pub dry_run: bool,
 }

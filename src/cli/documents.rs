@@ -27,11 +27,11 @@ pub fn man(context: &Context, arguments: &args::Topic) -> Result<End> {
     Ok(End::Done)
 }
 
-/// `kluis version`; `--json` prints `{"version": "0.1.0", "format": 1}`, the latter being that of manifests.
+/// `kluis version`; `--json` prints `{"version": 1, "kluis": "0.1.0", "format": 2}`: the version of what `--json` prints, our own, and the format of backups.
 pub fn version(context: &Context) -> Result<End> {
     let version = env!("CARGO_PKG_VERSION");
     match context.output.json {
-        true => context.output.json(&json!({ "version": version, "format": FORMAT }))?,
+        true => context.output.json(&json!({ "kluis": version, "format": FORMAT }))?,
         false => context.output.print(&format!("kluis {version}\n"))?,
     }
     Ok(End::Done)

@@ -19,6 +19,7 @@ use crate::repository::history;
 use crate::repository::list::Listing;
 use crate::repository::lock::Lock;
 use crate::retention::Plan;
+use crate::run;
 use crate::stop::Stop;
 use crate::units::format_bytes;
 use jiff::Timestamp;
@@ -134,8 +135,10 @@ fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, s
         }
     }
     let last = listing.latest().and_then(|backup| backup.manifest.as_ref().ok());
+    let plan = plan_after_success(&listing, &Past::of(&history, &listing), settings, None, Timestamp::now());
     let found = match repository {
-        Some(repository) => preflight::check(&target.connection, places, settings.lock_wait, repository, last, stop)?,
+        Some(repository) => preflight::check(&target.connection, places, settings.lock_wait, repository, last, stop)
+            .map_err(|error| run::advised(error, repository.root(), &plan, &listing, &target.name))?,
         None => {
             let reached = preflight::database(&target.connection, places, settings.lock_wait, stop)?;
             preflight::Preflight { reached, free: 0, expected: None, warnings: Vec::new() }
@@ -161,7 +164,7 @@ fn forecast(repository: Option<&Repository>, target: &Target, places: &Places, s
         expected_bytes: expected,
         free_bytes: free,
         folder_exists: existing,
-        plan: plan_after_success(&listing, &Past::of(&history, &listing), settings, None, Timestamp::now()),
+        plan,
         schedule: settings.schedule.describe(),
         next_runs: settings.schedule.upcoming(Timestamp::now(), 3),
         warnings,

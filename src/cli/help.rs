@@ -94,7 +94,7 @@ The verdict of each backup is the highest rung of proof that it has reached:
   suspicious      of an empty database, where an earlier backup held rows: not relied upon until
                   BACKUP_ALLOW_EMPTY=yes, restored with --yes only
   incomplete      files of it are missing or cut short: a copy broke off; not relied upon
-  not understood  its manifest or proof cannot be read; it is never deleted
+  not understood  its manifest or proof cannot be read; no policy deletes it
 
 Examples:
   kluis list
@@ -161,13 +161,30 @@ Exit codes: 0 done, 3 done with warnings, 2 the target is not empty or was not n
 
 pub(super) const PRUNE: &str = "\
 Prints the rule that keeps or deletes each backup, then deletes. A run does the same after each success, so this is rarely needed. \
-The newest proven backups, pinned ones and those that are not understood always stay. Nothing is deleted when the last run failed, when the clock is behind the newest backup, when rows vanished, or while a backup cannot be read.
+The newest proven backups, pinned ones and those that are not understood always stay. Nothing is deleted when the last run failed, when the clock is behind the newest backup, when rows vanished, or while a backup cannot be read. \
+Where the last run failed because the volume is full, what the policy has given up goes all the same; a run that fails so deletes it at once.
+
+Rows vanished: all rows together fell below half, or tables went, were emptied or lost more than half of their rows. The next proven backup that agrees ends that; where there is none, because drills cannot be made, --accept-shrinkage says that it is right: \
+backups from before are then no measure any more, and leave when the policy gives them up.
 
 Examples:
   kluis prune --dry-run
   kluis prune --target shop
+  kluis prune --target shop --accept-shrinkage
 
 Exit codes: 0 done, 3 nothing was deleted because something looks wrong";
+
+pub(super) const DELETE: &str = "\
+Deletes the backups that are named, all of them or none. Age and periods do not protect a backup that somebody names. The floors do: the newest backup, the newest proven one, the newest BACKUP_KEEP_MIN, the last one from before rows disappeared, \
+pinned ones, those dated in the future or that cannot be read at all, and where no backup is known to be good, all. --force goes past them, for whole names. \
+Backups that are not understood, incomplete or suspicious can be deleted like others. The link 'latest' then leads to the newest of those left.
+
+Examples:
+  kluis delete 20260125T030000Z --dry-run
+  kluis delete 20260125T030000Z 20260126T030000Z --target shop
+  kluis delete 20260125T030000Z --force
+
+Exit codes: 0 deleted, 2 something speaks against it and nothing was deleted, 11 another run holds the lock";
 
 pub(super) const ADOPT: &str = "\
 A target belongs to one database of one cluster: that of its newest backup. A run that would put another one's backup beside it is refused. After a planned \

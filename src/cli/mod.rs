@@ -7,6 +7,7 @@ mod args;
 mod backup;
 mod compare;
 mod configuration;
+mod delete;
 mod demo;
 mod doctor;
 mod documents;
@@ -203,6 +204,7 @@ fn dispatch(context: &Context, cli: &Cli) -> Result<End> {
         Command::Compare(arguments) => compare::run(context, arguments),
         Command::Restore(arguments) => restore::run(context, arguments),
         Command::Prune(arguments) => prune::run(context, arguments),
+        Command::Delete(arguments) => delete::run(context, arguments),
         Command::Pin(arguments) => pin::pin(context, arguments),
         Command::Unpin(arguments) => pin::unpin(context, arguments),
         Command::Adopt => adopt::run(context),

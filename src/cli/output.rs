@@ -69,10 +69,16 @@ impl Output {
         }
     }
 
-    /// Prints a result as one JSON document.
+    /// Prints a result, which is an object, as one JSON document.
     pub fn json(&self, value: &impl Serialize) -> Result<()> {
-        let text = serde_json::to_string_pretty(value).map_err(|error| Error::new(Kind::Failed, "the result has no JSON form").because(error))?;
+        let text = serde_json::to_string_pretty(&Versioned::of(value)).map_err(no_json)?;
         self.print(&format!("{}\n", safe_json(&text)))
+    }
+
+    /// The same in one line, as text.
+    pub fn json_line(value: &impl Serialize) -> Result<String> {
+        let text = serde_json::to_string(&Versioned::of(value)).map_err(no_json)?;
+        Ok(format!("{}\n", safe_json(&text)))
     }
 
     /// Says what the user should know, on stderr.
@@ -116,6 +122,27 @@ impl Output {
     fn label(&self, style: Style, text: &str) -> String {
         if self.stderr_colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
+}
+
+/// The version of all that `--json` prints: it grows where something that was there changes its meaning or goes.
+const JSON_VERSION: u32 = 1;
+
+/// A result with that version.
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    version: u32,
+    #[serde(flatten)]
+    result: &'a T,
+}
+
+impl<'a, T> Versioned<'a, T> {
+    fn of(result: &'a T) -> Self {
+        Versioned { version: JSON_VERSION, result }
+    }
+}
+
+fn no_json(error: serde_json::Error) -> Error {
+    Error::new(Kind::Failed, "the result has no JSON form").because(error)
 }
 
 /// An error as JSON.

@@ -8,11 +8,13 @@ use super::watch::Watch;
 use super::{Context, End, args};
 use crate::config::{RepositoryConfig, Settings};
 use crate::error::{Error, Result};
-use crate::prune::{candidate, carry_out, make_plan};
+use crate::manifest::Loss;
+use crate::prune::{bytes_of, carry_out, failed_for_want_of_room, make_plan, shrunken};
+use crate::repository::accepted::{self, Accepted};
 use crate::repository::list::Listing;
 use crate::repository::lock::Lock;
-use crate::repository::{Repository, TargetFolder, staging};
-use crate::retention::Plan;
+use crate::repository::{Repository, TargetFolder, history, staging};
+use crate::retention::{Plan, Suspension};
 use crate::stop::Stop;
 use crate::units::format_bytes;
 use jiff::Timestamp;
@@ -32,6 +34,12 @@ struct Report {
 struct Target {
     /// Its name.
     target: String,
+    /// The backup whose losses were said to be right now; null: none.
+    accepted: Option<String>,
+    /// The tables that it lacks rows of, as its run found them; those that lost the most first.
+    losses: Vec<Loss>,
+    /// How many more there are.
+    losses_unlisted: u64,
     /// The plan: `decisions`, the newest backup first, each with `id`, `keep` and `reasons`; and `suspended`, why nothing is deleted.
     plan: Plan,
     /// What was deleted; nothing in a dry run.
@@ -54,10 +62,11 @@ pub fn run(context: &Context, arguments: &args::Prune) -> Result<End> {
             end = end.and(End::Warned);
             continue;
         }
-        match one(output, &folder, settings, arguments.dry_run, &stop) {
+        match one(output, &folder, settings, arguments, &stop) {
             Ok(target) => {
                 if let Some(why) = target.plan.suspended.as_ref().filter(|_| !target.plan.decisions.is_empty()) {
-                    output.warning(&format!("{}: nothing is deleted: {why}", folder.name));
+                    let remedy = if why.shrunken().is_some() { "; kluis prune --accept-shrinkage says that it is right" } else { "" };
+                    output.warning(&format!("{}: nothing is deleted: {why}{remedy}", folder.name));
                     end = end.and(End::Warned);
                 }
                 report.targets.push(target);
@@ -87,36 +96,87 @@ fn targets<'a>(config: &'a RepositoryConfig, repository: &Repository) -> Result<
     Ok(config.targets.iter().map(|(name, settings)| (repository.target(name), settings)).collect())
 }
 
-fn one(output: &Output, folder: &TargetFolder, settings: &Settings, dry_run: bool, stop: &Stop) -> Result<Target> {
-    let lock = if dry_run { None } else { Some(Lock::take(folder, settings.lock_timeout, stop)?) };
+fn one(output: &Output, folder: &TargetFolder, settings: &Settings, arguments: &args::Prune, stop: &Stop) -> Result<Target> {
+    let lock = if arguments.dry_run { None } else { Some(Lock::take(folder, settings.lock_timeout, stop)?) };
     if let Some(lock) = &lock {
         // A prune that was killed in the middle left what it was deleting: the space is wanted now, not after the next backup.
         staging::sweep(folder, lock)?;
     }
-    let listing = Listing::read(folder)?;
+    let (mut listing, now) = (Listing::read(folder)?, Timestamp::now());
     if let Some(lock) = &lock {
         listing.condense(folder, lock);
     }
-    let plan = make_plan(&listing, folder, settings, Timestamp::now())?;
-    let size = |id: &str| listing.backups.iter().find(|backup| backup.id == id).map_or(0, |backup| candidate(backup).bytes);
-    let bytes = plan.deleted().map(|decision| size(&decision.id)).sum();
+    let shrunken = shrunken(&listing, settings, now);
+    let (losses, losses_unlisted) = losses(folder, shrunken.as_deref())?;
+    let accepted = if arguments.accept_shrinkage { accept(output, folder, &mut listing, shrunken, lock.as_ref(), now)? } else { None };
+    let plan = make_plan(&listing, folder, settings, now)?;
+    if failed_for_want_of_room(folder, &listing)? {
+        output.remark(&format!("{}: the last run failed because the volume is full: what the policy has given up goes all the same", folder.name));
+    }
+    let bytes = bytes_of(&listing, plan.deleted().map(|decision| decision.id.as_str()));
     if !output.json {
         output.print(&text(output, &folder.name, &plan))?;
+        if plan.suspended.as_ref().and_then(Suspension::shrunken).is_some() || accepted.is_some() {
+            output.print(&lost(&losses, losses_unlisted))?;
+        }
     }
     let Some(lock) = lock else {
         if !output.json && plan.suspended.is_none() {
             output.print(&format!("  would delete {}, {}\n", count(plan.deleted().count() as u64, "backup"), format_bytes(bytes)))?;
         }
-        return Ok(Target { target: folder.name.clone(), plan, deleted: Vec::new(), bytes });
+        return Ok(Target { target: folder.name.clone(), accepted, losses, losses_unlisted, plan, deleted: Vec::new(), bytes });
     };
     let (deleted, result) = carry_out(&plan, folder, &lock, stop);
+    super::delete::note(output, folder, history::Did::Prune, &deleted, false);
     if let Err(error) = result {
         return Err(error.context(format!("target '{}': stopped after deleting {}", folder.name, count(deleted.len() as u64, "backup"))));
     }
     if !output.json && plan.suspended.is_none() {
         output.print(&format!("  deleted {}, {}\n", count(deleted.len() as u64, "backup"), format_bytes(bytes)))?;
     }
-    Ok(Target { target: folder.name.clone(), plan, deleted, bytes })
+    Ok(Target { target: folder.name.clone(), accepted, losses, losses_unlisted, plan, deleted, bytes })
+}
+
+/// The tables that the run of this backup found to have lost rows, and how many more there are.
+fn losses(folder: &TargetFolder, id: Option<&str>) -> Result<(Vec<Loss>, u64)> {
+    let Some(id) = id else { return Ok((Vec::new(), 0)) };
+    let run = history::read(folder)?.into_iter().rev().find(|run| run.backup.as_deref() == Some(id));
+    Ok(run.map(|run| (run.losses, run.losses_unlisted)).unwrap_or_default())
+}
+
+fn lost(losses: &[Loss], unlisted: u64) -> String {
+    let mut text: String = losses.iter().map(|loss| format!("  {}\n", clean(&loss.describe()))).collect();
+    if unlisted > 0 {
+        text.push_str(&format!("  and {} lost rows\n", count(unlisted, "more table")));
+    }
+    text
+}
+
+/// Takes note that what this backup lacks is missed by nobody, or in a dry run plans as if that were noted.
+fn accept(
+    output: &Output,
+    folder: &TargetFolder,
+    listing: &mut Listing,
+    shrunken: Option<String>,
+    lock: Option<&Lock>,
+    now: Timestamp,
+) -> Result<Option<String>> {
+    let found = shrunken.and_then(|id| listing.backups.iter().find(|backup| backup.id == id));
+    let Some(backup) = found else {
+        output.remark(&format!("{}: no rows disappeared, so there is nothing to accept", folder.name));
+        return Ok(None);
+    };
+    if let Some(why) = &backup.suspicious {
+        return Err(Error::usage(format!("the losses of backup '{}' are not accepted: it is {why}", backup.id))
+            .hinted("look whether this is the right database; if it is to be empty, set BACKUP_ALLOW_EMPTY=yes and back up again"));
+    }
+    let (id, started) = (backup.id.clone(), backup.at());
+    if let Some(lock) = lock {
+        accepted::write(folder, &Accepted { at: now, backup: id.clone(), started }, lock)?;
+        super::delete::note(output, folder, history::Did::AcceptShrinkage, std::slice::from_ref(&id), false);
+    }
+    listing.accepted = Some(started);
+    Ok(Some(id))
 }
 
 fn text(output: &Output, name: &str, plan: &Plan) -> String {

@@ -149,7 +149,7 @@ fn watch(context: &Context, config: &RepositoryConfig, repository: &Repository) 
             report.targets.iter_mut().zip(found).for_each(|(target, found)| target.progress = found);
         }
         let text = if output.json {
-            format!("{}\n", serde_json::to_string(&report).unwrap_or_default())
+            Output::json_line(&report)?
         } else if redraw {
             whole(output, config, &report, now)
         } else {

@@ -2,7 +2,7 @@
 //! It owns when to look again; it leaves reading to `catalog`, the model to `board`, and looks to `page` and `metrics`.
 //! Invariant: what is told is never older than [`CURRENT`], and asking more often costs the disk and the database nothing more.
 
-use crate::board::{self, Board, Given, Leaves, Stand, Voice};
+use crate::board::{self, Ahead, Board, Given, Stand, Voice};
 use crate::catalog::{Catalog, Shelf};
 use crate::config::{Language, Settings};
 use crate::error::{Error, Kind, Result};
@@ -132,8 +132,8 @@ fn voice(repository: &Repository, receivers: &[Receiver]) -> Voice {
 #[derive(Debug, Default)]
 struct Shelves {
     catalog: Catalog,
-    /// When backups leave, with the hour for which that was worked out.
-    leaving: HashMap<String, (i64, Vec<(String, Leaves)>)>,
+    /// What is to come, with the hour for which that was worked out.
+    ahead: HashMap<String, (i64, Ahead)>,
 }
 
 impl Site {
@@ -235,21 +235,22 @@ impl Shelves {
             Err(error) => return unreadable(error),
         };
         let hour = now.as_second() / 3600;
-        let known = self.leaving.get(&target.name).is_some_and(|(at, _)| *at == hour);
+        let known = self.ahead.get(&target.name).is_some_and(|(at, _)| *at == hour);
         if changed || !known {
-            self.leaving.insert(target.name.clone(), (hour, leaving(shelf, &target.settings, now)));
+            self.ahead.insert(target.name.clone(), (hour, ahead(shelf, &target.settings, now)));
         }
-        let leaving = self.leaving.get(&target.name).map_or(&[][..], |(_, leaving)| leaving);
+        let none = Ahead::default();
+        let ahead = self.ahead.get(&target.name).map_or(&none, |(_, ahead)| ahead);
         // Progress that cannot be read is no reason to tell nothing of the backups.
         let progress = progress::read(&folder).ok().flatten();
         let intent = intent::read(&folder).ok().flatten().unwrap_or_default();
-        board::stand(&Given { name: &target.name, settings: &target.settings, shelf, progress, intent, leaving }, now)
+        board::stand(&Given { name: &target.name, settings: &target.settings, shelf, progress, intent, ahead }, now)
     }
 }
 
-fn leaving(shelf: &Shelf, settings: &Settings, now: Timestamp) -> Vec<(String, Leaves)> {
+fn ahead(shelf: &Shelf, settings: &Settings, now: Timestamp) -> Ahead {
     let candidates: Vec<_> = shelf.backups.iter().map(|backup| backup.candidate.clone()).collect();
-    board::leaving(&candidates, &settings.policy, &settings.schedule, &board::facts(shelf, settings, now), now)
+    board::ahead(&candidates, &settings.policy, &settings.schedule, &board::facts(shelf, settings, now), now)
 }
 
 /// How things stood at one moment, in every form, each made when it is first asked for.

@@ -4,7 +4,7 @@
 
 use super::checks::{TOO_MANY_ROWS, consistent_files, consistent_script};
 use super::summary::{Dumped, Served, Summary, Text, Totals, by_class};
-use super::{FIRST_FORMAT, FORMAT, File, LargeObjects, Manifest, Origin, Script};
+use super::{FIRST_FORMAT, FORMAT, File, LargeObjects, Manifest, Origin, Partitioned, Script};
 use crate::exception::Exception;
 use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -142,6 +142,7 @@ fn in_short(first: First) -> Result<Summary, String> {
         warnings: first.warnings.len() as u64,
         empty_allowed: first.empty_allowed,
         not_included: by_class(&first.not_included),
+        changes: None,
         files: first.files,
     })
 }
@@ -185,10 +186,10 @@ pub struct TableInShort {
     pub condition: Option<String>,
 }
 
-/// Hands over each table of a list of them, and keeps none.
-struct Each<'f>(&'f mut dyn FnMut(TableInShort));
+/// Hands over each thing of a list of them, and keeps none.
+struct Each<'f, T>(&'f mut dyn FnMut(T));
 
-impl<'de> DeserializeSeed<'de> for Each<'_> {
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Each<'_, T> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, text: D) -> Result<(), D::Error> {
@@ -196,16 +197,16 @@ impl<'de> DeserializeSeed<'de> for Each<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Each<'_> {
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<'_, T> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("tables")
+        f.write_str("a list")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while let Some(table) = list.next_element()? {
-            (self.0)(table);
+        while let Some(one) = list.next_element()? {
+            (self.0)(one);
         }
         Ok(())
     }
@@ -214,7 +215,12 @@ impl<'de> Visitor<'de> for Each<'_> {
 /// Hands over each table of `contents.json`, or of `manifest.json` of the first format, in its order, and keeps none. The error says in one line what is wrong
 /// with the text; what was handed over before it is to be forgotten.
 pub fn each_table(text: impl Read, found: &mut dyn FnMut(TableInShort)) -> Result<(), String> {
-    struct Whole<'f>(&'f mut dyn FnMut(TableInShort));
+    each_part(text, found, &mut drop)
+}
+
+/// The same, and each partitioned table, which comes after all tables.
+pub fn each_part(text: impl Read, found: &mut dyn FnMut(TableInShort), partitioned: &mut dyn FnMut(Partitioned)) -> Result<(), String> {
+    struct Whole<'f>(&'f mut dyn FnMut(TableInShort), &'f mut dyn FnMut(Partitioned));
     impl<'de> Visitor<'de> for Whole<'_> {
         type Value = ();
 
@@ -228,6 +234,8 @@ pub fn each_table(text: impl Read, found: &mut dyn FnMut(TableInShort)) -> Resul
                 if key == "tables" {
                     map.next_value_seed(Each(self.0))?;
                     there = true;
+                } else if key == "partitioned" {
+                    map.next_value_seed(Each(self.1))?;
                 } else {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -236,7 +244,7 @@ pub fn each_table(text: impl Read, found: &mut dyn FnMut(TableInShort)) -> Resul
         }
     }
     let mut text = serde_json::Deserializer::from_reader(text);
-    text.deserialize_map(Whole(found)).and_then(|()| text.end()).map_err(|error| format!("not what a backup holds: {}", located(&error)))
+    text.deserialize_map(Whole(found, partitioned)).and_then(|()| text.end()).map_err(|error| format!("not what a backup holds: {}", located(&error)))
 }
 
 /// Plain data as pretty JSON and a line end.

@@ -4,7 +4,7 @@
 //! other file, so that its own hash covers the whole backup.
 
 use super::checks::consistent_files;
-use super::{FIRST_FORMAT, FORMAT, File, Manifest, Origin, reading, render};
+use super::{Changes, FIRST_FORMAT, FORMAT, File, Manifest, Origin, reading, render};
 use crate::exception::{Class, Exception};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,9 @@ pub struct Summary {
     /// How many things a restore will not bring back, by class.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub not_included: BTreeMap<Class, u64>,
+    /// How its tables differ from those of trusted backups before it. It stands here alone: nobody has to read what they held to know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changes: Option<Changes>,
     /// Every other file of the backup, with size and hash.
     pub files: Vec<File>,
 }
@@ -128,6 +131,7 @@ impl Summary {
             warnings: manifest.warnings.len() as u64,
             empty_allowed: manifest.empty_allowed,
             not_included: by_class(&manifest.not_included),
+            changes: None,
             files: manifest.files.clone(),
         }
     }

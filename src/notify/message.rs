@@ -149,7 +149,7 @@ fn headline(what: What) -> &'static str {
         What::Failure => "the backup FAILED",
         What::Bad => "the newest backup is BAD",
         What::Overdue => "backups are OVERDUE",
-        What::Shrinkage => "the rows fell SUSPICIOUSLY",
+        What::Shrinkage => "rows disappeared SUSPICIOUSLY",
         What::Empty => "the database is EMPTY",
     }
 }

@@ -11,11 +11,14 @@ use crate::prune;
 use crate::repository::history::{Entry, Outcome};
 use crate::repository::list::{Backup, Listing};
 use crate::repository::{TargetFolder, names};
-use crate::retention::Suspension;
+use crate::retention::{Suspension, shrank};
 use crate::run::EMPTY;
 use crate::status::{self, State, View};
 use crate::units::{first, format_bytes, format_count};
 use jiff::Timestamp;
+
+/// How many tables that lost rows are named.
+const LOSSES: usize = 3;
 
 /// A run that failed, as its process knows it: where even the history could not be written, this is all there is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +81,7 @@ fn see(target: &TargetFolder, listing: &Listing, history: &[Entry], settings: &S
     troubles.extend(failure(history, failed));
     troubles.extend(bad(listing));
     troubles.extend(overdue(&view, history, settings, now));
-    troubles.extend(shrinkage(listing, &past, settings, now));
+    troubles.extend(shrinkage(listing, history, &past, settings, now));
     troubles.extend(empty(listing, &view));
     let success = history
         .iter()
@@ -182,18 +185,28 @@ fn is_being_proven(view: &View, history: &[Entry], settings: &Settings, now: Tim
     now.duration_since(newest.at) < limit && !history.iter().any(|run| run.backup.as_ref() == Some(&newest.id))
 }
 
-fn shrinkage(listing: &Listing, past: &Past, settings: &Settings, now: Timestamp) -> Option<Trouble> {
+fn shrinkage(listing: &Listing, history: &[Entry], past: &Past, settings: &Settings, now: Timestamp) -> Option<Trouble> {
     let plan = prune::plan_after_success(listing, past, settings, None, now);
-    let Some(Suspension::RowsCollapsed { earlier, earlier_rows, newest, newest_rows }) = plan.suspended else { return None };
+    let (earlier, newest, what) = match plan.suspended? {
+        Suspension::RowsCollapsed { earlier, earlier_rows, newest, newest_rows } => {
+            let what = format!("the rows fell from {} in backup {earlier} to {} in {newest}", format_count(earlier_rows), format_count(newest_rows));
+            (earlier, newest, what)
+        }
+        Suspension::TablesShrank { earlier, newest, gone, emptied, halved } => {
+            let what = format!("{} between backup {earlier} and {newest}", shrank(gone, emptied, halved));
+            (earlier, newest, what)
+        }
+        _ => return None,
+    };
     let since = listing.backups.iter().find(|backup| backup.id == newest).map_or(now, |backup| backup.at());
+    let found_by = history.iter().rev().find(|run| run.backup.as_ref() == Some(&newest));
+    let tables: String = found_by.map(|run| run.losses.iter().take(LOSSES).map(|loss| format!("; {}", loss.describe())).collect()).unwrap_or_default();
+    let more = found_by.map_or(0, |run| run.losses_unlisted + run.losses.len().saturating_sub(LOSSES) as u64);
+    let more = if more > 0 { format!("; and {} more tables lost rows", format_count(more)) } else { String::new() };
     Some(Trouble {
         what: What::Shrinkage,
         subject: newest.clone(),
-        text: format!(
-            "the rows fell from {} in backup {earlier} to {} in {newest}; nothing is deleted until the next proven backup agrees",
-            format_count(earlier_rows),
-            format_count(newest_rows)
-        ),
+        text: format!("{what}{tables}{more}; nothing is deleted until the next proven backup agrees, or kluis prune --accept-shrinkage says that it is right"),
         run: newest,
         since,
         earlier: Some(earlier),

@@ -215,6 +215,12 @@ fn points(stand: &Stand, words: &Words, now: Timestamp) -> Markup {
     html! {
         h3 { (title) }
         @if let Some(why) = &stand.suspended { p.warning { span.sign aria-hidden="true" { "! " } (words.suspension(why)) } }
+        @if !stand.losses.is_empty() {
+            ul.losses {
+                @for loss in &stand.losses { li { (words.lost_by(loss)) } }
+                @if stand.losses_unlisted > 0 { li { (words.more_tables(stand.losses_unlisted)) } }
+            }
+        }
         (table(&words.say(format!("The newest restore points of {name}"), format!("De nieuwste herstelpunten van {name}")), first))
         @if !rest.is_empty() {
             details {

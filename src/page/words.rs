@@ -6,14 +6,17 @@ use super::Look;
 use crate::board::{Board, DayKind, Leaves, Stand};
 use crate::config::Language;
 use crate::exception::Class;
-use crate::manifest::Sandbox;
+use crate::manifest::{Loss, Sandbox};
 use crate::repository::history::Outcome;
-use crate::retention::{Reason, Standing, Suspension};
+use crate::retention::{Reason, Standing, Suspension, shrank};
 use crate::status::{Ground, State};
-use crate::units::{format_bytes, format_count};
+use crate::units::{cut, format_bytes, format_count};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Duration;
+
+/// The longest name of a table that is shown, in characters.
+const LONGEST_NAME: usize = 150;
 
 /// The texts of one language, with times in one zone.
 #[derive(Debug, Clone)]
@@ -393,6 +396,8 @@ impl Words {
             Reason::InFuture { .. } => "de datum ligt in de toekomst".to_owned(),
             Reason::BeforeCollapse { rows, after } => format!("de laatste met {} rijen, voordat het er {} werden", self.count(*rows), self.count(*after)),
             Reason::AfterCollapse { rows } => format!("de nieuwste telling, {} rijen na een val", self.count(*rows)),
+            Reason::BeforeLoss => "van voordat tabellen rijen verloren die niet terugkwamen".to_owned(),
+            Reason::AfterLoss => "de nieuwste, die weet wat tabellen verloren".to_owned(),
             Reason::Namesake => "een backup met dezelfde naam blijft".to_owned(),
             Reason::Suspended { .. } => "nu wordt er niets verwijderd".to_owned(),
             Reason::Expired { days } => format!("ouder dan {}", dagen(*days)),
@@ -401,6 +406,25 @@ impl Words {
             Reason::Suspicious { days } => format!("verdacht, en ouder dan {}", dagen(*days)),
             Reason::Bad { days } => format!("fout, en ouder dan {}", dagen(*days)),
         }
+    }
+
+    /// What a table lost.
+    pub fn lost_by(&self, loss: &Loss) -> String {
+        let (table, before) = (cut(&loss.table, LONGEST_NAME), self.count(loss.before));
+        match loss.after {
+            None => self.say(format!("{table}: had {before} rows, is gone"), format!("{table}: had {before} rijen, is verdwenen")),
+            Some(0) => self.say(format!("{table}: had {before} rows, is empty"), format!("{table}: had {before} rijen, is leeg")),
+            Some(rows) => {
+                let rows = self.count(rows);
+                self.say(format!("{table}: had {before} rows, has {rows}"), format!("{table}: had {before} rijen, heeft er {rows}"))
+            }
+        }
+    }
+
+    /// How many more tables lost rows.
+    pub fn more_tables(&self, count: u64) -> String {
+        let count = self.count(count);
+        self.say(format!("and {count} more tables"), format!("en nog {count} tabellen"))
     }
 
     /// Why nothing is deleted.
@@ -421,6 +445,14 @@ impl Words {
                 self.say(
                     format!("Nothing is deleted: suspicious, the rows fell from {before} to {after}."),
                     format!("Er wordt niets verwijderd: verdacht, het aantal rijen viel van {before} naar {after}."),
+                )
+            }
+            Suspension::TablesShrank { gone, emptied, halved, .. } => {
+                let parts = [(*gone, "verdwenen"), (*emptied, "leeg"), (*halved, "minder dan de helft van de rijen")];
+                let parts: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", self.count(*count))).collect();
+                self.say(
+                    format!("Nothing is deleted: suspicious, {}.", shrank(*gone, *emptied, *halved)),
+                    format!("Er wordt niets verwijderd: verdacht, van de tabellen zijn er {}.", parts.join(", ")),
                 )
             }
             Suspension::Unreadable { id } => {

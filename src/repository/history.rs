@@ -1,9 +1,10 @@
-//! The history of a target: a line of JSON a run, failed and skipped ones too.
+//! The history of a target: a line of JSON a run, failed and skipped ones too, and one for what somebody did to its backups by hand.
 //! It owns the lines' format; it leaves their meaning to `status` and `list`.
 //! Invariant: lines are only ever appended; a line that a crash cut short is passed over, and never hides the ones after it.
 
 use super::{TargetFolder, files, names};
 use crate::error::{Error, Result};
+use crate::manifest::Loss;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, Seek};
@@ -81,16 +82,77 @@ pub struct Entry {
     /// Backups deleted by the policy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deleted: Vec<String>,
+    /// Whether it failed because the volume was full: then the policy may delete all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub full: bool,
+    /// The tables that lost rows, those that lost the most first; a manifest names none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<Loss>,
+    /// How many more there are.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub losses_unlisted: u64,
+}
+
+/// What somebody did to backups, beside all runs. A version of Kluis that does not know such lines passes them over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deed {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub did: Did,
+    /// To which backups.
+    pub backups: Vec<String>,
+    /// Whether it went past what spoke against it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
+}
+
+/// What can be done to backups by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Did {
+    /// Deleted by their names: `kluis delete`.
+    Delete,
+    /// Deleted by the policy: `kluis prune`.
+    Prune,
+    /// Losses up to a backup were said to be right: `kluis prune --accept-shrinkage`.
+    AcceptShrinkage,
+}
+
+/// A line of the history.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Line {
+    /// A run.
+    Run(Box<Entry>),
+    /// Something else that was done.
+    Deed(Deed),
+}
+
+impl Line {
+    /// The line, if it is whole and of a kind that is known.
+    fn parse(text: &[u8]) -> Option<Line> {
+        let run = serde_json::from_slice(text).ok().map(|entry| Line::Run(Box::new(entry)));
+        run.or_else(|| serde_json::from_slice(text).ok().map(Line::Deed))
+    }
 }
 
 /// Adds a run.
 pub fn append(target: &TargetFolder, entry: &Entry) -> Result<()> {
-    let line = serde_json::to_vec(entry).expect("plain data always has a JSON form");
+    add(target, entry)
+}
+
+/// Adds what was done by hand.
+pub fn note(target: &TargetFolder, deed: &Deed) -> Result<()> {
+    add(target, deed)
+}
+
+fn add(target: &TargetFolder, line: &impl Serialize) -> Result<()> {
+    let line = serde_json::to_vec(line).expect("plain data always has a JSON form");
     files::append_line(&target.path.join(names::HISTORY), &line)
 }
 
-/// Every run whose line begins at byte `from` or later, oldest first, one by one. Returns where the next one will begin.
-pub fn each_from(target: &TargetFolder, from: u64, mut take: impl FnMut(Entry)) -> Result<u64> {
+/// Every line that begins at byte `from` or later, oldest first, one by one. Returns where the next one will begin.
+pub fn each_from(target: &TargetFolder, from: u64, mut take: impl FnMut(Line)) -> Result<u64> {
     let path = target.path.join(names::HISTORY);
     let mut file = std::io::BufReader::new(files::open_file(&path)?);
     let failed = |error| Error::io("read", &path, error);
@@ -104,8 +166,8 @@ pub fn each_from(target: &TargetFolder, from: u64, mut take: impl FnMut(Entry)) 
             return Ok(next);
         }
         next += length as u64;
-        if let Ok(entry) = serde_json::from_slice(&line) {
-            take(entry);
+        if let Some(line) = Line::parse(&line) {
+            take(line);
         }
     }
 }

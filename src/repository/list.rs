@@ -7,11 +7,11 @@ use super::history::{self, Entry};
 use super::lock::Lock;
 use super::reading::{self, missing, unreadable};
 use super::source::Adoptions;
-use super::{TargetFolder, names, staging};
+use super::{TargetFolder, accepted, names, staging};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
 use crate::exception::Exceptions;
-use crate::manifest::{BY_DRILL, Condensed, Manifest, Proof, Summary, TableInShort, Verdict};
+use crate::manifest::{BY_DRILL, Condensed, Manifest, Partitioned, Proof, Summary, TableInShort, Verdict};
 use crate::stop::Stop;
 use crate::units::{cut, format_count};
 use jiff::Timestamp;
@@ -87,7 +87,12 @@ impl Backup {
     /// Hands over each of its tables, in the manifest's order, and keeps none: for what compares two backups table by table. After an error, which is as that of
     /// [`Backup::whole`], what was handed over is to be forgotten.
     pub fn each_table(&self, found: &mut dyn FnMut(TableInShort)) -> Result<()> {
-        reading::tables(&self.path, self.understood()?, found)?.map_err(|why| self.unusable(&why))
+        self.each_part(found, &mut drop)
+    }
+
+    /// The same, and each partitioned table, which may come before or after its partitions.
+    pub fn each_part(&self, found: &mut dyn FnMut(TableInShort), partitioned: &mut dyn FnMut(Partitioned)) -> Result<()> {
+        reading::parts(&self.path, self.understood()?, found, partitioned)?.map_err(|why| self.unusable(&why))
     }
 
     fn unusable(&self, why: &str) -> Error {
@@ -237,6 +242,8 @@ pub struct Listing {
     pub foreign: Vec<String>,
     /// What an operator has said of whose backups these are.
     pub adoptions: Adoptions,
+    /// From when on backups are measured by each other: what earlier ones held more, somebody said to be right.
+    pub accepted: Option<Timestamp>,
 }
 
 impl Listing {
@@ -255,7 +262,7 @@ impl Listing {
                 folders.push(entry.path());
             } else if kind.is_dir() && (name.starts_with(names::STAGING) || name.starts_with(names::DELETING)) {
                 listing.leftovers.push(name);
-            } else if !(kind.is_file() && [names::HISTORY, names::PROGRESS, names::ADOPTED, names::INTENT].contains(&name.as_str())
+            } else if !(kind.is_file() && [names::HISTORY, names::PROGRESS, names::ADOPTED, names::ACCEPTED, names::INTENT].contains(&name.as_str())
                 || name == names::LATEST && kind.is_symlink()
                 || name == ".latest.new")
             {
@@ -264,6 +271,7 @@ impl Listing {
         }
         listing.backups = read_all(folders)?;
         listing.adoptions = Adoptions::read(target);
+        listing.accepted = accepted::read(target).map(|accepted| accepted.started);
         listing.in_order();
         listing.leftovers.sort();
         listing.foreign.sort();
@@ -276,6 +284,18 @@ impl Listing {
         self.backups.push(backup);
         self.in_order();
         self.backups.iter().rev().find(|backup| backup.id == id).expect("it was added")
+    }
+
+    /// What there will be when these are deleted. Which ones are suspicious depends on those before them.
+    pub fn without(&self, ids: &[String]) -> Listing {
+        let mut left = Listing {
+            backups: self.backups.iter().filter(|backup| !ids.contains(&backup.id)).cloned().collect(),
+            adoptions: self.adoptions.clone(),
+            ..Listing::default()
+        };
+        left.backups.iter_mut().for_each(|backup| backup.suspicious = None);
+        left.in_order();
+        left
     }
 
     /// The same, and what is known of the target's runs.

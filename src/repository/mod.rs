@@ -2,6 +2,7 @@
 //! It owns names, staging, publishing, locking, listing, history and deleting; it leaves what is in a script to `script`.
 //! Invariant: a backup appears under its name only complete and synced; the order of durable writes is written down where it happens.
 
+pub mod accepted;
 pub mod files;
 pub mod history;
 mod identity;

@@ -14,6 +14,8 @@ pub const DELETING: &str = ".deleting-";
 pub const LATEST: &str = "latest";
 /// A line a run.
 pub const HISTORY: &str = "history.jsonl";
+/// From which backup on losses are measured, where somebody said so.
+pub const ACCEPTED: &str = "accepted.json";
 /// How far the run in progress is.
 pub const PROGRESS: &str = ".progress.json";
 /// What the sidecar is about to do.

@@ -5,7 +5,7 @@
 use super::files::{hex, open_and_look, open_file, read_small};
 use super::names;
 use crate::error::{Error, Result};
-use crate::manifest::{Condensed, FIRST_FORMAT, Manifest, Summary, TableInShort, each_table};
+use crate::manifest::{Condensed, FIRST_FORMAT, Manifest, Partitioned, Summary, TableInShort, each_part};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -88,9 +88,14 @@ pub(super) fn whole(folder: &Path, summary: &Summary) -> Result<Result<Manifest,
     large(folder, summary, |text| if summary.format == FIRST_FORMAT { Manifest::first(text) } else { Manifest::contents(text, summary) })
 }
 
-/// Each table of it, in short. Where the answer is why that cannot be, what was handed over before is to be forgotten.
-pub(super) fn tables(folder: &Path, summary: &Summary, found: &mut dyn FnMut(TableInShort)) -> Result<Result<(), String>> {
-    large(folder, summary, |text| each_table(text, found))
+/// Each table of it, in short, and each partitioned one. Where the answer is why that cannot be, what was handed over before is to be forgotten.
+pub(super) fn parts(
+    folder: &Path,
+    summary: &Summary,
+    found: &mut dyn FnMut(TableInShort),
+    partitioned: &mut dyn FnMut(Partitioned),
+) -> Result<Result<(), String>> {
+    large(folder, summary, |text| each_part(text, found, partitioned))
 }
 
 /// Reads the large text of a backup, which has to be the one that was sealed.

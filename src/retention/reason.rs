@@ -3,6 +3,7 @@
 
 use super::Standing;
 use crate::clock::Doubt;
+use crate::units::format_count;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -75,6 +76,10 @@ pub enum Reason {
         /// Rows it holds.
         rows: u64,
     },
+    /// Kept: the last trusted backup from before tables lost rows that have not come back.
+    BeforeLoss,
+    /// Kept: the newest backup, which knows what tables lost.
+    AfterLoss,
     /// Kept: another backup of the same name is kept.
     Namesake,
     /// Kept though no rule keeps it: nothing is deleted at present.
@@ -127,6 +132,8 @@ impl fmt::Display for Reason {
             Reason::InFuture { at } => write!(f, "dated in the future, {at}"),
             Reason::BeforeCollapse { rows, after } => write!(f, "the last with {rows} rows, before they fell to {after}"),
             Reason::AfterCollapse { rows } => write!(f, "the newest count of rows, {rows} after a fall"),
+            Reason::BeforeLoss => f.write_str("from before tables lost rows that have not come back"),
+            Reason::AfterLoss => f.write_str("the newest, which knows what tables lost"),
             Reason::Namesake => f.write_str("a backup of the same name is kept"),
             Reason::Suspended { why } => write!(f, "would be deleted, but {why}"),
             Reason::Expired { days } => write!(f, "older than {}", Days(*days)),
@@ -169,6 +176,19 @@ pub enum Suspension {
         /// Its rows.
         newest_rows: u64,
     },
+    /// Suspicious: tables of the newest backup lost rows that trusted ones before it had.
+    TablesShrank {
+        /// The newest of those that it was compared with.
+        earlier: String,
+        /// The newest backup.
+        newest: String,
+        /// Tables that are gone.
+        gone: u64,
+        /// Tables that are empty.
+        emptied: u64,
+        /// Tables with less than half of their rows.
+        halved: u64,
+    },
     /// A backup could not be read, so nobody knows what there is.
     Unreadable {
         /// The backup.
@@ -182,6 +202,18 @@ impl Suspension {
     /// That the present is doubted.
     pub(super) fn of_doubt(Doubt { run: at }: Doubt, now: Timestamp) -> Suspension {
         if at > now { Suspension::ClockBehind { at, now } } else { Suspension::ClockAhead { at, now } }
+    }
+
+    /// The backup in which rows are missing, where that is the reason.
+    pub fn shrunken(&self) -> Option<&str> {
+        match self {
+            Suspension::RowsCollapsed { newest, .. } | Suspension::TablesShrank { newest, .. } => Some(newest),
+            Suspension::LastRunFailed
+            | Suspension::ClockBehind { .. }
+            | Suspension::ClockAhead { .. }
+            | Suspension::Unreadable { .. }
+            | Suspension::NothingGood => None,
+        }
     }
 }
 
@@ -201,6 +233,9 @@ impl fmt::Display for Suspension {
             Suspension::RowsCollapsed { earlier, earlier_rows, newest, newest_rows } => {
                 write!(f, "suspicious: the rows fell from {earlier_rows} in '{earlier}' to {newest_rows} in '{newest}'")
             }
+            Suspension::TablesShrank { earlier, newest, gone, emptied, halved } => {
+                write!(f, "suspicious: {} between '{earlier}' and '{newest}'", shrank(*gone, *emptied, *halved))
+            }
             Suspension::Unreadable { id } => write!(f, "backup '{id}' cannot be read"),
             Suspension::NothingGood => f.write_str("no backup is known to be good"),
         }
@@ -214,6 +249,27 @@ impl fmt::Display for Second {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.strftime("%Y-%m-%dT%H:%M:%SZ"))
     }
+}
+
+/// What became of tables, in words: `1 table went, 2 were emptied`.
+pub fn shrank(gone: u64, emptied: u64, halved: u64) -> String {
+    let (mut parts, mut noun) = (Vec::new(), true);
+    for (count, one, many) in
+        [(gone, "went", "went"), (emptied, "was emptied", "were emptied"), (halved, "lost more than half of its rows", "lost more than half of their rows")]
+    {
+        if count > 0 {
+            let table = if !noun {
+                ""
+            } else if count == 1 {
+                " table"
+            } else {
+                " tables"
+            };
+            parts.push(format!("{}{table} {}", format_count(count), if count == 1 { one } else { many }));
+            noun = false;
+        }
+    }
+    parts.join(", ")
 }
 
 /// A number of days as a person says it.

@@ -51,12 +51,21 @@ fn simulate(policy: &Policy, seed: u64, drill_off: bool) {
                 _ if drill_off => Standing::Read,
                 _ => Standing::Proven,
             };
-            let backup =
-                Candidate { id: now.to_string(), at: now, standing, pinned: false, unread: false, line: None, rows: Some(10_000 + night as u64), bytes: 1 };
+            let backup = Candidate {
+                id: now.to_string(),
+                at: now,
+                standing,
+                pinned: false,
+                unread: false,
+                line: None,
+                rows: Some(10_000 + night as u64),
+                bytes: 1,
+                loss: None,
+            };
             history.push(backup.clone());
             repository.push(backup);
         }
-        let plan = plan(&repository, policy, now, &Facts { last_run_failed: failed, drill_off, doubt: None });
+        let plan = plan(&repository, policy, now, &Facts { last_run_failed: failed, drill_off, doubt: None, accepted: None });
         assert!(!failed || plan.deleted().next().is_none());
         let gone: Vec<&str> = plan.deleted().map(|d| d.id.as_str()).collect();
         repository.retain(|b| !gone.contains(&b.id.as_str()));
@@ -105,7 +114,7 @@ fn a_month_of_bad_or_unproven_backups_pushes_out_nothing_proven() {
         for night in 0..40 {
             let at = start + SignedDuration::from_hours(24 * night);
             let standing = if night < 5 { Standing::Proven } else { standing };
-            repository.push(Candidate { id: at.to_string(), at, standing, pinned: false, unread: false, line: None, rows: None, bytes: 1 });
+            repository.push(Candidate { id: at.to_string(), at, standing, pinned: false, unread: false, line: None, rows: None, bytes: 1, loss: None });
             let plan = plan(&repository, &Policy::default(), at, &Facts::default());
             let gone: Vec<String> = plan.deleted().map(|d| d.id.clone()).collect();
             repository.retain(|b| !gone.contains(&b.id));

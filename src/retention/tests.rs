@@ -1,5 +1,8 @@
 //! Tables of cases and properties of the retention plan.
 
+mod losses;
+mod naming;
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -24,6 +27,7 @@ fn backup(line: &str) -> Candidate {
         line: None,
         rows: None,
         bytes: 1,
+        loss: None,
     };
     for word in words {
         match word {
@@ -349,6 +353,7 @@ fn extremes_of_time_are_planned_for() {
         line: None,
         rows: Some(u64::MAX),
         bytes: 0,
+        loss: None,
     });
     for time_zone in [TimeZone::UTC, TimeZone::get("Pacific/Kiritimati").unwrap(), TimeZone::get("America/New_York").unwrap()] {
         for now in [Timestamp::MIN, Timestamp::MAX] {
@@ -383,9 +388,16 @@ fn some_backups() -> impl Strategy<Value = Vec<Candidate>> {
         let make = |(day, quarter, standing, pinned, rows, twin): (i64, i64, _, _, _, u8)| {
             let at = start + SignedDuration::from_hours(24 * day + 6 * quarter);
             let id = if twin == 0 { "twin".to_owned() } else { format!("{at}-{twin}") };
-            Candidate { id, at, standing, pinned, unread: false, line: Some(usize::from(twin % 5 == 1)), rows, bytes: 0 }
+            Candidate { id, at, standing, pinned, unread: false, line: Some(usize::from(twin % 5 == 1)), rows, bytes: 0, loss: None }
         };
-        ones.into_iter().map(make).collect()
+        let mut all: Vec<Candidate> = ones.into_iter().map(make).collect();
+        // Some know of losses, and of backups from before them.
+        let ids: Vec<String> = all.iter().map(|backup| backup.id.clone()).collect();
+        for (place, backup) in all.iter_mut().enumerate().filter(|(place, _)| place % 3 == 0) {
+            let before = ids.iter().skip(place / 2).step_by(5).take(2).cloned().collect();
+            backup.loss = Some(Loss { against: ids[place / 2].clone(), emptied: u64::from(place % 6 == 0), before, ..Loss::default() });
+        }
+        all
     })
 }
 
@@ -404,7 +416,9 @@ fn some_now() -> impl Strategy<Value = Timestamp> {
 
 fn some_facts() -> impl Strategy<Value = Facts> {
     let doubt = prop::option::weighted(0.1, Just(Doubt { run: at("2023-01-01") }));
-    (prop::bool::weighted(0.1), prop::bool::weighted(0.3), doubt).prop_map(|(last_run_failed, drill_off, doubt)| Facts { last_run_failed, drill_off, doubt })
+    let accepted = prop::option::weighted(0.2, (0i64..900).prop_map(|day| at("2024-01-01T00:00:00Z") + SignedDuration::from_hours(24 * day)));
+    let facts = (prop::bool::weighted(0.1), prop::bool::weighted(0.3), doubt, accepted);
+    facts.prop_map(|(last_run_failed, drill_off, doubt, accepted)| Facts { last_run_failed, drill_off, doubt, accepted })
 }
 
 /// The backups that a plan keeps: those whose decision, found by name, says so.
@@ -488,8 +502,8 @@ proptest! {
         if plan.suspended.is_none() {
             let own = |d: &&Decision| d.reasons.iter().any(|r| matches!(r, Reason::WithinDays { .. } | Reason::Pinned | Reason::NotUnderstood | Reason::InFuture { .. } | Reason::Namesake));
             let chosen = plan.kept().filter(|d| !own(d)).count();
-            // Six row counts occur above, and each step of a collapse more than doubles them.
-            let bound = policy.daily + policy.weekly + policy.monthly + policy.yearly + 2 * policy.keep_min.max(1) + 1 + 6;
+            // Six row counts occur above, and each step of a collapse more than doubles them; a backup knows of two from before losses.
+            let bound = policy.daily + policy.weekly + policy.monthly + policy.yearly + 2 * policy.keep_min.max(1) + 1 + 6 + 3;
             prop_assert!(chosen <= bound as usize, "{chosen} kept, {bound} allowed");
         }
     }

@@ -41,7 +41,8 @@ impl Years<'_> {
 
     fn prune(&mut self) {
         let must: BTreeSet<String> = self.proven().iter().take(self.policy.keep_min as usize).map(|backup| backup.id.clone()).collect();
-        let plan = plan(&self.backups, &self.policy, self.clock, &Facts { last_run_failed: self.last_run_failed, drill_off: false, doubt: None });
+        let plan =
+            plan(&self.backups, &self.policy, self.clock, &Facts { last_run_failed: self.last_run_failed, drill_off: false, doubt: None, accepted: None });
         let deleted: BTreeSet<String> = plan.deleted().map(|decision| decision.id.clone()).collect();
         assert!(deleted.is_disjoint(&must), "one of the newest proven backups was to go: {plan:#?}");
         assert!(!self.last_run_failed || deleted.is_empty(), "a failed run deletes: {plan:#?}");
@@ -98,7 +99,7 @@ impl daemon::World for Years<'_> {
         };
         let rows = Some(100_000 + self.random.below(1000));
         let pinned = self.random.percent(1);
-        self.backups.push(Candidate { at: started, id: backup_id(started), standing, pinned, unread: false, line: None, rows, bytes: 1 });
+        self.backups.push(Candidate { at: started, id: backup_id(started), standing, pinned, unread: false, line: None, rows, bytes: 1, loss: None });
         (self.last_run_failed, self.last_done) = (false, Some(started));
         self.prune();
         self.campaign.count("runs done");

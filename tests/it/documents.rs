@@ -1,5 +1,6 @@
 //! Documents and program in step: every setting stands in both guides with its default, every exit code is explained, links lead somewhere.
 
+use crate::support::schema::{definition_of, documents as definitions, judge};
 use kluis::Kind;
 use kluis::config::keys::{self, Key};
 use std::collections::BTreeSet;
@@ -127,4 +128,41 @@ fn links_between_documents_lead_somewhere() {
         }
     }
     assert!(files.len() >= 8 && wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_judge_finds_what_is_wrong() {
+    let good = serde_json::json!({"version": 1, "target": "a", "id": "b", "pinned": {"at": "2026-01-25T03:00:00Z", "reason": null}, "changed": true});
+    assert_eq!(judge("pin", &good.to_string()), [] as [String; 0]);
+    for (path, value) in [
+        ("version", serde_json::json!(2)),
+        ("id", 7.into()),
+        ("more", true.into()),
+        ("changed", serde_json::Value::Null),
+        ("pinned", serde_json::json!({"at": "noon", "reason": 1})),
+    ] {
+        let mut bad = good.clone();
+        bad[path] = value;
+        assert!(!judge("pin", &bad.to_string()).is_empty(), "{bad}");
+    }
+    assert_eq!(judge("pin", "{}").len(), 5);
+    assert_eq!(judge("pin", "{").len(), 1);
+    assert_eq!(definition_of(&["--json", "backup", "--dry-run"]).as_deref(), Some("backup-dry-run"));
+    assert_eq!(definition_of(&["list"]), None);
+}
+
+#[test]
+fn every_command_that_prints_json_is_described() {
+    let help = std::process::Command::new(env!("CARGO_BIN_EXE_kluis")).arg("--help").env_clear().output().unwrap();
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    let lines = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
+    let commands: Vec<&str> = lines.filter_map(|line| line.split_whitespace().next()).collect();
+    let known = definitions();
+    // A service, and what prints texts for other programs.
+    let none = ["serve", "completions", "man", "help"];
+    for command in &commands {
+        let described = definition_of(&[command, "--json"]).is_some_and(|name| known.contains(&name));
+        assert_eq!(described, !none.contains(command), "{command}");
+    }
+    assert!(commands.len() > 18, "{commands:?}");
 }

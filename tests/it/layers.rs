@@ -22,7 +22,7 @@ const ROOMS: &[&[&str]] = &[
     &["past"],
     &["drill"],
     &["restore"],
-    &["verify", "compare", "globals"],
+    &["verify", "compare", "globals", "shrinkage"],
     &["adopt", "dump", "preflight"],
     // What was typed, in the engine's own types: connections, schedules, policies.
     &["config"],

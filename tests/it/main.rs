@@ -45,6 +45,7 @@ mod schedule_oracle;
 mod secrets;
 mod serve;
 mod settings;
+mod shrinkage;
 mod snapshot;
 mod standby;
 mod status;

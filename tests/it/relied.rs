@@ -87,6 +87,10 @@ fn a_database_that_was_emptied_is_not_relied_upon() {
     let status = ask(&repo, &["status"]).run();
     let why = format!("of an empty database, where backup {} held 5,002 rows", id(&full));
     assert!(status.code == Some(0) && status.stdout.contains(&why) && status.stdout.contains("made 20 h ago"), "{status:#?}");
+    // Whatever is proven of it: nothing, where drills are not made.
+    std::fs::rename(emptied.join(names::PROOF), emptied.join("proof")).unwrap();
+    assert_eq!((standings(&repo), latest(&repo)), (vec!["suspicious".to_owned(), "proven".to_owned()], id(&full)));
+    std::fs::rename(emptied.join("proof"), emptied.join(names::PROOF)).unwrap();
     // Neither age nor floors prefer it to what held something.
     let pruned = ask(&repo, &["prune"]).env("BACKUP_RETENTION_DAYS", "0").env("BACKUP_KEEP_MIN", "1").run();
     assert!(full.exists() && pruned.stderr.contains("suspicious"), "{pruned:#?}");

@@ -64,6 +64,7 @@ fn fill(repo: &Repo, scale: &Scale) {
     let mut text = Vec::new();
     whole.write_contents(&mut text).unwrap();
     std::fs::write(&contents, &text).unwrap();
+    let (_, sha256) = kluis::repository::files::hash_file(&contents, |_| Ok(())).unwrap();
     let (now, mut history) = (Timestamp::now(), String::new());
     for place in 0..scale.backups {
         let at = Timestamp::from_second((now - SignedDuration::from_hours((scale.backups - place) as i64)).as_second()).unwrap();
@@ -82,7 +83,7 @@ fn fill(repo: &Repo, scale: &Scale) {
             std::fs::write(folder.join(names::MANIFEST), whole.render()).unwrap();
         } else {
             let mut summary = Summary { format: FORMAT, ..Summary::of(&whole) };
-            summary.files.push(File { name: names::CONTENTS.to_owned(), bytes: text.len() as u64, sha256: "0".repeat(64) });
+            summary.files.push(File { name: names::CONTENTS.to_owned(), bytes: text.len() as u64, sha256: sha256.clone() });
             std::fs::write(folder.join(names::MANIFEST), summary.render()).unwrap();
             std::fs::hard_link(&contents, folder.join(names::CONTENTS)).unwrap();
         }

@@ -12,6 +12,7 @@
 
 use super::case::{Found, Step};
 use super::fixture;
+use crate::support::schema;
 use kluis::repository::TargetFolder;
 use kluis::repository::lock::Lock;
 use kluis::stop::Stop;
@@ -186,6 +187,11 @@ impl Stage {
             let text = String::from_utf8_lossy(bytes).replace(&*self.dir.path().to_string_lossy(), "[DIR]");
             text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<String>>()
         };
+        let definition = schema::definition_of(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let wrong = definition.map(|name| schema::judge(&name, &String::from_utf8_lossy(&output.stdout))).unwrap_or_default();
+        if !wrong.is_empty() {
+            return Err(format!("  $ {line}\n  docs/json.schema.json does not describe what it printed:\n    {}\n", wrong.join("\n    ")));
+        }
         let exit = output.status.code().map_or_else(|| output.status.to_string(), |code| code.to_string());
         Ok(Found { exit, stdout: lines(&output.stdout), stderr: lines(&output.stderr) })
     }

@@ -2,6 +2,7 @@
 
 use super::cluster::{Cluster, Database};
 use super::repo::Repo;
+use super::schema;
 use super::{CANARY, PASSWORD, folder};
 use rustix::process::{Pid, Signal};
 use std::ffi::OsStr;
@@ -235,6 +236,7 @@ impl Running {
             words: self.words.clone(),
         };
         ended.says_no_secret();
+        ended.prints_what_is_described();
         ended
     }
 
@@ -307,6 +309,15 @@ impl Ended {
         self.ended_with(code);
         assert_eq!(self.stderr.lines().filter(|line| line.starts_with("error:")).count(), 1, "{self:#?}");
         self.says(parts)
+    }
+
+    /// What it printed as JSON is as the documents say.
+    #[track_caller]
+    fn prints_what_is_described(&self) {
+        let words: Vec<&str> = self.words.split_whitespace().collect();
+        let Some(definition) = schema::definition_of(&words).filter(|_| self.code.is_some()) else { return };
+        let wrong = schema::judge(&definition, &self.stdout);
+        assert!(wrong.is_empty(), "docs/json.schema.json does not describe what kluis {} printed:\n{}", self.words, wrong.join("\n"));
     }
 
     #[track_caller]

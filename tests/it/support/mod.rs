@@ -8,6 +8,7 @@ pub mod kluis;
 pub mod papers;
 pub mod receivers;
 pub mod repo;
+pub mod schema;
 pub mod sql;
 pub mod stock;
 
