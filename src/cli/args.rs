@@ -101,7 +101,7 @@ pub enum Command {
     /// Let the policy decide again about a pinned backup
     #[command(after_long_help = help::PIN)]
     Unpin(One),
-    /// Say that a target's backups go on with the database that is there now, and that this is the repository
+    /// Say that the database and the repository found here are the right ones
     #[command(after_long_help = help::ADOPT)]
     Adopt,
     /// Tell whether the backups are fresh: the health check
