@@ -133,6 +133,8 @@ fn measure(cluster: &Cluster, scale: &Scale) -> Vec<(&'static str, u64)> {
     // Before the first run nobody has noted what large manifests of format 1 say.
     let first = if scale.of_first > 1 { unlimited / 4 } else { 300 };
     listings(&[("first status", &["status"], (first, 32))]);
+    // What is there is of another database.
+    scale.kluis(&["adopt"], &repo).of(&database).run().done();
     let run = scale.kluis(&["backup"], &repo).of(&database).run();
     assert!(matches!(run.code, Some(0 | 3)), "{run:#?}");
     // PostgreSQL's programs are processes of their own.
