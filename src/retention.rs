@@ -298,7 +298,7 @@ impl<'a> Rules<'a> {
         let unread = self.all.iter().find(|backup| backup.unread).map(|backup| Suspension::Unreadable { id: backup.id.clone() });
         loss.or(unread)
             .or_else(|| (self.good.is_empty() && !self.all.is_empty()).then_some(Suspension::NothingGood))
-            .or_else(|| facts.doubt.map(|doubt| Suspension::of_doubt(doubt, now)))
             .or_else(|| facts.last_run_failed.then_some(Suspension::LastRunFailed))
+            .or_else(|| facts.doubt.map(|doubt| Suspension::of_doubt(doubt, now)))
     }
 }
