@@ -101,6 +101,8 @@ impl Prey {
     fn back_up(&self, sql: &str) -> Database {
         let database = self.cluster.database("hunter");
         database.sql(&self.fill(sql));
+        // The one before was another.
+        self.kluis(&["adopt"]).of(&database).keeping(&self.repo).run().done();
         self.kluis(&["backup"]).of(&database).keeping(&self.repo).run().done();
         database
     }
