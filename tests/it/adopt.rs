@@ -46,7 +46,8 @@ fn a_second_database_on_a_target_is_refused_and_deletes_nothing() {
     assert_eq!(repo.backups(), first);
     assert_eq!(repo.latest_run(), ("failed".to_owned(), "refused".to_owned()));
     // It says so itself, and the first one is none the worse for it.
-    kluis(&["doctor"]).of(&shop).keeping(&repo).run();
+    let healthy = kluis(&["doctor"]).of(&shop).keeping(&repo).run();
+    assert!(healthy.stdout.contains("source") && !healthy.stdout.contains("not ours"), "{healthy:#?}");
     backup(&shop, &repo).done();
 
     let told = json(&kluis(&["adopt", "--json"]).of(&blog).keeping(&repo).run().done());

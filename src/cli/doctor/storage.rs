@@ -81,7 +81,8 @@ fn foreign(repository: &Repository) -> Result<Vec<String>> {
         let name = entry.file_name().to_string_lossy().into_owned();
         let folder = entry.file_type().map_err(failed)?.is_dir();
         // lost+found is the file system's own where the repository is a whole volume.
-        if !(folder && (names::is_target(&name) || name == "log" || name == "lost+found" || name.starts_with('.'))) {
+        let ours = folder && (names::is_target(&name) || name == "log" || name == "lost+found" || name.starts_with('.'));
+        if !ours && name != names::IDENTITY {
             found.push(name);
         }
     }
