@@ -122,7 +122,8 @@ impl Prey {
         assert_eq!(self.hidden.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "{ended:#?}");
         assert_eq!(self.victim.try_wait().unwrap(), None, "a process was ended: {ended:#?}");
         // What stays is that this repository was here.
-        let left: Vec<_> = std::fs::read_dir(&self.scratch).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| name != "repositories.json").collect();
+        let left: Vec<_> =
+            std::fs::read_dir(&self.scratch).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| name != "repositories.json").collect();
         assert!(left.is_empty(), "{left:?} {ended:#?}");
         ended
     }
