@@ -49,6 +49,6 @@ WORKDIR /
 # PostgreSQL's SIGINT comes with the base; here SIGTERM ends a run cleanly.
 STOPSIGNAL SIGTERM
 # Healthy only while the backups are fresh. Until the first run has ended the check waits, and the container counts as starting; a start period would hide that it failed.
-HEALTHCHECK --interval=1m --timeout=30m --start-period=0s --retries=1 CMD ["kluis", "status", "--quiet", "--wait"]
+HEALTHCHECK --interval=1m --timeout=30m --retries=1 CMD ["kluis", "status", "--quiet", "--wait"]
 ENTRYPOINT ["kluis"]
 CMD ["serve"]
