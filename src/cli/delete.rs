@@ -55,6 +55,8 @@ struct Work {
     folder: TargetFolder,
     listing: Listing,
     doomed: Vec<Doomed>,
+    /// Whether the history could tell of it.
+    end: End,
     lock: Option<Lock>,
 }
 
@@ -80,8 +82,9 @@ pub fn run(context: &Context, arguments: &args::Delete) -> Result<End> {
         None if arguments.dry_run => Ok(()),
         None => works.iter_mut().try_for_each(|work| carry_out(output, work, arguments.force, &stop)),
     };
+    let end = works.iter().fold(End::Done, |end, work| end.and(work.end));
     tell(output, works, arguments, ended.is_ok())?;
-    ended.map(|()| End::Done)
+    ended.map(|()| end)
 }
 
 /// The backup that a word means, and its target.
@@ -111,7 +114,7 @@ fn look(config: &RepositoryConfig, folder: TargetFolder, ids: Vec<String>, argum
         doomed.push(Doomed { target: folder.name.clone(), id, standing: candidate.standing, bytes: candidate.bytes, against, because, deleted: false });
     }
     doomed.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(Work { folder, listing, doomed, lock })
+    Ok(Work { folder, listing, doomed, end: End::Done, lock })
 }
 
 /// What speaks against it, for a person.
@@ -137,19 +140,22 @@ fn carry_out(output: &Output, work: &mut Work, force: bool, stop: &Stop) -> Resu
     let ids: Vec<String> = work.doomed.iter().map(|doomed| doomed.id.clone()).collect();
     let (deleted, result) = remove(&ids, &work.listing, &work.folder, lock, stop);
     let forced = force && work.doomed.iter().any(|doomed| !doomed.against.is_empty());
-    note(output, &work.folder, Did::Delete, &deleted, forced);
+    work.end = note(output, &work.folder, Did::Delete, &deleted, forced);
     work.doomed.iter_mut().for_each(|doomed| doomed.deleted = deleted.contains(&doomed.id));
     result
 }
 
 /// Lets the history tell of it. What is done is done: that it cannot be written is a warning.
-pub(super) fn note(output: &Output, folder: &TargetFolder, did: Did, backups: &[String], forced: bool) {
+pub(super) fn note(output: &Output, folder: &TargetFolder, did: Did, backups: &[String], forced: bool) -> End {
     if backups.is_empty() {
-        return;
+        return End::Done;
     }
-    let noted = history::note(folder, &Deed { at: Timestamp::now(), did, backups: backups.to_vec(), forced });
-    if let Err(error) = noted {
-        output.warning(&format!("{}: the history could not be written: {}", folder.name, error.chain()));
+    match history::note(folder, &Deed { at: Timestamp::now(), did, backups: backups.to_vec(), forced }) {
+        Ok(()) => End::Done,
+        Err(error) => {
+            output.warning(&format!("{}: the history could not be written: {}", folder.name, error.chain()));
+            End::Warned
+        }
     }
 }
 

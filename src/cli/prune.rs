@@ -46,6 +46,9 @@ struct Target {
     deleted: Vec<String>,
     /// The size of what the plan deletes, in bytes.
     bytes: u64,
+    /// Whether the history could tell of it.
+    #[serde(skip)]
+    end: End,
 }
 
 /// Runs the command.
@@ -69,6 +72,7 @@ pub fn run(context: &Context, arguments: &args::Prune) -> Result<End> {
                     output.warning(&format!("{}: nothing is deleted: {why}{remedy}", folder.name));
                     end = end.and(End::Warned);
                 }
+                end = end.and(target.end);
                 report.targets.push(target);
             }
             Err(error) => {
@@ -108,7 +112,8 @@ fn one(output: &Output, folder: &TargetFolder, settings: &Settings, arguments: &
     }
     let shrunken = shrunken(&listing, settings, now);
     let (losses, losses_unlisted) = losses(folder, shrunken.as_deref())?;
-    let accepted = if arguments.accept_shrinkage { accept(output, folder, &mut listing, shrunken, lock.as_ref(), now)? } else { None };
+    let (accepted, end) =
+        if arguments.accept_shrinkage { accept(output, folder, &mut listing, shrunken, lock.as_ref(), now)? } else { (None, End::Done) };
     let plan = make_plan(&listing, folder, settings, now)?;
     if failed_for_want_of_room(folder, &listing)? {
         output.remark(&format!("{}: the last run failed because the volume is full: what the policy has given up goes all the same", folder.name));
@@ -124,17 +129,17 @@ fn one(output: &Output, folder: &TargetFolder, settings: &Settings, arguments: &
         if !output.json && plan.suspended.is_none() {
             output.print(&format!("  would delete {}, {}\n", count(plan.deleted().count() as u64, "backup"), format_bytes(bytes)))?;
         }
-        return Ok(Target { target: folder.name.clone(), accepted, losses, losses_unlisted, plan, deleted: Vec::new(), bytes });
+        return Ok(Target { target: folder.name.clone(), accepted, losses, losses_unlisted, plan, deleted: Vec::new(), bytes, end });
     };
     let (deleted, result) = carry_out(&plan, folder, &lock, stop);
-    super::delete::note(output, folder, history::Did::Prune, &deleted, false);
+    let end = end.and(super::delete::note(output, folder, history::Did::Prune, &deleted, false));
     if let Err(error) = result {
         return Err(error.context(format!("target '{}': stopped after deleting {}", folder.name, count(deleted.len() as u64, "backup"))));
     }
     if !output.json && plan.suspended.is_none() {
         output.print(&format!("  deleted {}, {}\n", count(deleted.len() as u64, "backup"), format_bytes(bytes)))?;
     }
-    Ok(Target { target: folder.name.clone(), accepted, losses, losses_unlisted, plan, deleted, bytes })
+    Ok(Target { target: folder.name.clone(), accepted, losses, losses_unlisted, plan, deleted, bytes, end })
 }
 
 /// The tables that the run of this backup found to have lost rows, and how many more there are.
@@ -160,23 +165,23 @@ fn accept(
     shrunken: Option<String>,
     lock: Option<&Lock>,
     now: Timestamp,
-) -> Result<Option<String>> {
+) -> Result<(Option<String>, End)> {
     let found = shrunken.and_then(|id| listing.backups.iter().find(|backup| backup.id == id));
     let Some(backup) = found else {
         output.remark(&format!("{}: no rows disappeared, so there is nothing to accept", folder.name));
-        return Ok(None);
+        return Ok((None, End::Done));
     };
     if let Some(why) = &backup.suspicious {
         return Err(Error::usage(format!("the losses of backup '{}' are not accepted: it is {why}", backup.id))
             .hinted("look whether this is the right database; if it is to be empty, set BACKUP_ALLOW_EMPTY=yes and back up again"));
     }
-    let (id, started) = (backup.id.clone(), backup.at());
+    let (id, started, mut end) = (backup.id.clone(), backup.at(), End::Done);
     if let Some(lock) = lock {
         accepted::write(folder, &Accepted { at: now, backup: id.clone(), started }, lock)?;
-        super::delete::note(output, folder, history::Did::AcceptShrinkage, std::slice::from_ref(&id), false);
+        end = super::delete::note(output, folder, history::Did::AcceptShrinkage, std::slice::from_ref(&id), false);
     }
     listing.accepted = Some(started);
-    Ok(Some(id))
+    Ok((Some(id), end))
 }
 
 fn text(output: &Output, name: &str, plan: &Plan) -> String {

@@ -56,7 +56,7 @@ fn the_image_adds_little_to_the_databases_own() {
         ("{{.Config.User}}", "999:999"),
         ("{{json .Config.Entrypoint}} {{json .Config.Cmd}}", r#"["kluis"] ["serve"]"#),
         ("{{.Config.StopSignal}}", "SIGTERM"),
-        ("{{json .Config.Healthcheck.Test}}", r#"["CMD","kluis","status","--quiet"]"#),
+        ("{{json .Config.Healthcheck.Test}}", r#"["CMD","kluis","status","--quiet","--wait"]"#),
     ] {
         assert_eq!(image_fact(template), expected, "{template}");
     }
@@ -259,5 +259,5 @@ fn a_docker_secret_and_scratch_in_memory() {
     assert!(run["outcome"] == "done" && run["proof"] == "proven", "{run:#}");
     assert!(!stack.inspect("backup", "{{json .Config.Env}}").contains(PASSWORD));
     assert_eq!(stack.sh("stat -f -c %T /scratch"), "tmpfs");
-    assert_eq!(stack.sh("ls -A /scratch/kluis"), "page-token", "the throwaway server is gone");
+    assert_eq!(stack.sh("ls -A /scratch/kluis"), "page-token\nrepositories.json", "the throwaway server is gone");
 }
