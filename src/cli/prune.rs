@@ -112,8 +112,7 @@ fn one(output: &Output, folder: &TargetFolder, settings: &Settings, arguments: &
     }
     let shrunken = shrunken(&listing, settings, now);
     let (losses, losses_unlisted) = losses(folder, shrunken.as_deref())?;
-    let (accepted, end) =
-        if arguments.accept_shrinkage { accept(output, folder, &mut listing, shrunken, lock.as_ref(), now)? } else { (None, End::Done) };
+    let (accepted, end) = if arguments.accept_shrinkage { accept(output, folder, &mut listing, shrunken, lock.as_ref(), now)? } else { (None, End::Done) };
     let plan = make_plan(&listing, folder, settings, now)?;
     if failed_for_want_of_room(folder, &listing)? {
         output.remark(&format!("{}: the last run failed because the volume is full: what the policy has given up goes all the same", folder.name));
