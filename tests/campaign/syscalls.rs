@@ -40,6 +40,7 @@ const HARMLESS: &[(&str, &str, &str, &str)] = &[
         "an adoption that cannot be read links nothing: what it would let go stays, and a run of the new database is refused",
     ),
     ("kluis", "*", "@/app/#T#Z/contents.json", "a run compares its tables with earlier backups; the next older one takes the place of one that it cannot read"),
+    ("kluis", "*", "@/.repository.json", "a run asks for the id before anything else, and there an error counts; afterwards it only names what is remembered"),
     ("kluis", "readlink", "@", "where the way to the folder cannot be told, it is remembered by the name that it was given"),
     ("kluis", "*", "/repositories.json", "what nobody remembers refuses nothing"),
     ("pg_dump", "stat", "", "C's stdio asks for the best size of a buffer, and takes its own"),
