@@ -10,19 +10,25 @@ use crate::repository::lock::Lock;
 use crate::repository::source::{Adoption, Source};
 use jiff::Timestamp;
 
-/// The newest backup that tells what it is of, and that.
-fn newest(listing: &Listing) -> Option<(&Backup, Source)> {
-    listing.backups.iter().rev().find_map(|backup| Some((backup, Source::of(backup.manifest.as_ref().ok()?))))
+/// What a target belongs to.
+struct Owner<'a> {
+    /// Its newest backup that tells what it is of, and that.
+    newest: &'a Backup,
+    of: Source,
+    /// What its next backup has to be of.
+    expected: Source,
 }
 
 /// What a target belongs to; nothing where it has no backup that tells.
-pub fn owner(listing: &Listing) -> Option<Source> {
-    newest(listing).map(|(_, of)| listing.adoptions.expected(&of))
+fn owner(listing: &Listing) -> Option<Owner<'_>> {
+    let (newest, of) = listing.backups.iter().rev().find_map(|backup| Some((backup, Source::of(backup.manifest.as_ref().ok()?))))?;
+    let expected = listing.adoptions.expected(&of);
+    Some(Owner { newest, of, expected })
 }
 
 /// Refuses what is of another database than the backups of a target.
 pub fn check(target: &str, listing: &Listing, live: &Source) -> Result<()> {
-    let (Some((newest, _)), Some(expected)) = (newest(listing), owner(listing)) else { return Ok(()) };
+    let Some(Owner { newest, expected, .. }) = owner(listing) else { return Ok(()) };
     if expected.may_be(live) {
         return Ok(());
     }
@@ -52,12 +58,11 @@ pub enum Adopted {
 
 /// Says that the target's backups go on with what is live now.
 pub fn adopt(folder: &TargetFolder, listing: &Listing, live: &Source, lock: &Lock) -> Result<Adopted> {
-    let Some(owner) = owner(listing) else { return Ok(Adopted::Unowned) };
-    if owner.may_be(live) {
+    let Some(Owner { of, expected, .. }) = owner(listing) else { return Ok(Adopted::Unowned) };
+    if expected.may_be(live) {
         return Ok(Adopted::Already);
     }
     // From what the backups are of: what was said in between and never backed up is of no matter.
-    let from = newest(listing).map_or_else(|| owner.clone(), |(_, of)| of);
-    listing.adoptions.clone().add(folder, Adoption { at: Timestamp::now(), from, to: live.clone() }, lock)?;
-    Ok(Adopted::From(owner))
+    listing.adoptions.clone().add(folder, Adoption { at: Timestamp::now(), from: of, to: live.clone() }, lock)?;
+    Ok(Adopted::From(expected))
 }

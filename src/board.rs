@@ -211,8 +211,7 @@ pub fn facts(shelf: &Shelf, settings: &Settings, now: Timestamp) -> Facts {
 pub fn stand(given: &Given<'_>, now: Timestamp) -> Stand {
     let (settings, shelf) = (given.settings, given.shelf);
     let known: Vec<_> = shelf.backups.iter().map(Short::known).collect();
-    let proving = given.intent.proving || given.progress.as_ref().is_some_and(|run| run.step == "prove");
-    let doing = Doing { running: given.progress.is_some(), proving, again: given.intent.again };
+    let doing = Doing::of(given.progress.as_ref(), given.intent);
     let view = status::judgement(given.name, &known, &shelf.past(), doing, settings, now);
     let candidates: Vec<_> = shelf.backups.iter().map(|backup| backup.candidate.clone()).collect();
     let plan = retention::plan(&candidates, &settings.policy, now, &facts(shelf, settings, now));

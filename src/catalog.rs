@@ -366,8 +366,8 @@ impl Shelf {
             (short.candidate.standing, short.fault) = (Standing::Suspicious, Some(format!("suspicious: {why}")));
             (short.remark, short.suspicious) = (Some(why.clone()), Some(why));
         }
-        let sources: Vec<Option<Source>> = backups.iter().map(|short| short.source.clone()).collect();
-        for (short, line) in backups.iter_mut().zip(lines(&sources, &Adoptions::read(target))) {
+        let lines = lines(backups.iter().map(|short| short.source.as_ref()), &Adoptions::read(target));
+        for (short, line) in backups.iter_mut().zip(lines) {
             short.candidate.line = line;
         }
         let accepted = accepted::read(target).map(|accepted| accepted.started);

@@ -14,7 +14,8 @@ pub use reading::{TableInShort, each_part, each_table};
 pub use summary::{Condensed, Dumped, Served, Summary, Text, Totals};
 
 use checks::{TOO_MANY_ROWS, consistent_files, consistent_script};
-use reading::{located, render};
+use reading::located;
+pub(crate) use reading::render;
 
 use crate::exception::Exception;
 use jiff::Timestamp;

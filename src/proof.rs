@@ -9,7 +9,7 @@ use crate::finding::{Cause, causes, sentences};
 pub use crate::manifest::{BY_DRILL, BY_VERIFY};
 use crate::manifest::{PROOF_FORMAT, Proof, Rung, Verdict};
 use crate::notes;
-use crate::repository::files::read_small;
+use crate::repository::files::read_note;
 use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
 use crate::repository::{TargetFolder, names, staging};
@@ -148,8 +148,7 @@ pub struct Attempt {
 impl Attempt {
     /// The attempts at this backup so far. What cannot be read counts as none.
     pub fn so_far(backup: &Backup) -> Attempt {
-        let bytes = read_small(&backup.path.join(names::ATTEMPTS), 4096).unwrap_or_default();
-        serde_json::from_slice(&bytes).unwrap_or_default()
+        read_note(&backup.path.join(names::ATTEMPTS), 4096).unwrap_or_default()
     }
 
     /// Notes that one more begins: before it does, so that it counts where it is killed.

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::past::Past;
 use crate::repository::list::{Backup, Listing};
 use crate::repository::lock::Lock;
-use crate::repository::source::{Source, lines};
+use crate::repository::source::lines;
 use crate::repository::{TargetFolder, history, staging};
 use crate::retention::{self, Candidate, Facts, Loss, Plan, Reason, Standing, plan};
 use crate::stop::Stop;
@@ -48,8 +48,7 @@ pub fn candidate(backup: &Backup) -> Candidate {
 
 /// What retention knows of all of them.
 fn candidates(listing: &Listing) -> Vec<Candidate> {
-    let sources: Vec<Option<Source>> = listing.backups.iter().map(|backup| backup.manifest.as_ref().ok().map(Source::of)).collect();
-    let lines = lines(&sources, &listing.adoptions);
+    let lines = lines(listing.sources().iter().map(Option::as_ref), &listing.adoptions);
     listing.backups.iter().zip(lines).map(|(backup, line)| Candidate { line, ..candidate(backup) }).collect()
 }
 
@@ -58,13 +57,12 @@ fn facts(listing: &Listing, settings: &Settings, last_run_failed: bool, doubt: O
 }
 
 /// The plan for what is there now.
-pub fn make_plan(listing: &Listing, target: &TargetFolder, settings: &Settings, now: Timestamp) -> Result<Plan> {
-    let past = Past::of(&history::read(target)?, listing);
+pub fn make_plan(listing: &Listing, past: &Past, settings: &Settings, now: Timestamp) -> Plan {
     let doubt = past.doubt(&settings.schedule, None, now);
     // A run that was skipped says nothing about whether backups can be made; and one that failed because the volume is full is the very reason to delete what
     // the policy has given up.
-    let failed = past.last.is_some_and(|run| run.outcome == history::Outcome::Failed && !run.full);
-    Ok(planned(listing, settings, facts(listing, settings, failed, doubt), now))
+    let failed = past.last.as_ref().is_some_and(|run| run.outcome == history::Outcome::Failed && !run.full);
+    planned(listing, settings, facts(listing, settings, failed, doubt), now)
 }
 
 /// The plan for right after a run that published a backup, whose history line is not yet written. `own`: when that run began; nothing: it is only imagined.
@@ -78,9 +76,8 @@ fn planned(listing: &Listing, settings: &Settings, facts: Facts, now: Timestamp)
 }
 
 /// Whether the last run failed because the volume was full.
-pub fn failed_for_want_of_room(target: &TargetFolder, listing: &Listing) -> Result<bool> {
-    let last = Past::of(&history::read(target)?, listing).last;
-    Ok(last.is_some_and(|run| run.outcome == history::Outcome::Failed && run.full))
+pub fn failed_for_want_of_room(past: &Past) -> bool {
+    past.last.as_ref().is_some_and(|run| run.outcome == history::Outcome::Failed && run.full)
 }
 
 /// What speaks against deleting the backup of that name.

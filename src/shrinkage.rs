@@ -93,9 +93,8 @@ pub fn look(manifest: &Manifest, before: &Listing, drill_off: bool, stop: &Stop)
 
 /// Which of these backups are of the database that was dumped, or of one that it goes on with.
 fn of_the_same_database(manifest: &Manifest, before: &Listing) -> Vec<bool> {
-    let mut sources: Vec<Option<Source>> = before.backups.iter().map(|backup| backup.manifest.as_ref().ok().map(Source::of)).collect();
-    sources.push(Some(Source::of(&Summary::of(manifest))));
-    let mut lines = lines(&sources, &before.adoptions);
+    let (sources, dumped) = (before.sources(), Source::of(&Summary::of(manifest)));
+    let mut lines = lines(sources.iter().map(Option::as_ref).chain([Some(&dumped)]), &before.adoptions);
     let own = lines.pop().flatten();
     lines.into_iter().map(|line| line == own).collect()
 }

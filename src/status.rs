@@ -9,8 +9,9 @@ use crate::exception::Exceptions;
 use crate::past::{Past, signed};
 use crate::repository::TargetFolder;
 use crate::repository::history::{Entry, Outcome};
+use crate::repository::intent::{self, Intent};
 use crate::repository::list::{Backup, Listing};
-use crate::repository::{intent, progress};
+use crate::repository::progress::{self, Progress};
 use crate::units::{cut, format_age, format_duration};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -138,8 +139,13 @@ impl Doing {
     /// Looks. What cannot be read of it is no reason to say nothing of the backups. `left`: whether a run in progress, or one that died, has left something.
     pub fn look(folder: &TargetFolder, left: bool) -> Doing {
         let (run, sidecar) = (progress::read(folder).ok().flatten(), intent::read(folder).ok().flatten().unwrap_or_default());
-        let proving = sidecar.proving || run.as_ref().is_some_and(|run| run.step == "prove");
-        Doing { running: left || run.is_some(), proving, again: sidecar.again }
+        let doing = Doing::of(run.as_ref(), sidecar);
+        Doing { running: left || doing.running, ..doing }
+    }
+
+    /// By how far a run in progress is, and what the sidecar is about to do.
+    pub fn of(run: Option<&Progress>, sidecar: Intent) -> Doing {
+        Doing { running: run.is_some(), proving: sidecar.proving || run.is_some_and(|run| run.step == "prove"), again: sidecar.again }
     }
 }
 

@@ -6,6 +6,7 @@ use super::show::{Pin, pin_of};
 use super::watch::Watch;
 use super::{Context, End, args, find};
 use crate::error::{Error, Kind, Result};
+use crate::manifest::render;
 use crate::repository::lock::Lock;
 use crate::repository::{names, staging};
 use jiff::Timestamp;
@@ -53,9 +54,7 @@ fn change(context: &Context, word: &str, new: impl FnOnce(Option<Pin>) -> Option
     let id = &found.backup.id;
     let changed = match &new {
         Some(pin) if old.as_ref().is_none_or(|old| old.at != pin.at) => {
-            let mut text = serde_json::to_vec_pretty(pin).map_err(|error| Error::new(Kind::Failed, "the pin has no JSON form").because(error))?;
-            text.push(b'\n');
-            staging::annotate(&target, id, names::PINNED, &text, &lock)?;
+            staging::annotate(&target, id, names::PINNED, &render(pin), &lock)?;
             true
         }
         Some(_) => false,

@@ -9,6 +9,7 @@ use super::{Context, End, args};
 use crate::config::{RepositoryConfig, Settings};
 use crate::error::{Error, Result};
 use crate::manifest::Loss;
+use crate::past::Past;
 use crate::prune::{bytes_of, carry_out, failed_for_want_of_room, make_plan, shrunken};
 use crate::repository::accepted::{self, Accepted};
 use crate::repository::list::Listing;
@@ -111,10 +112,12 @@ fn one(output: &Output, folder: &TargetFolder, settings: &Settings, arguments: &
         listing.condense(folder, lock);
     }
     let shrunken = shrunken(&listing, settings, now);
-    let (losses, losses_unlisted) = losses(folder, shrunken.as_deref())?;
+    let runs = history::read(folder)?;
+    let past = Past::of(&runs, &listing);
+    let (losses, losses_unlisted) = losses(runs, shrunken.as_deref());
     let (accepted, end) = if arguments.accept_shrinkage { accept(output, folder, &mut listing, shrunken, lock.as_ref(), now)? } else { (None, End::Done) };
-    let plan = make_plan(&listing, folder, settings, now)?;
-    if failed_for_want_of_room(folder, &listing)? {
+    let plan = make_plan(&listing, &past, settings, now);
+    if failed_for_want_of_room(&past) {
         output.remark(&format!("{}: the last run failed because the volume is full: what the policy has given up goes all the same", folder.name));
     }
     let bytes = bytes_of(&listing, plan.deleted().map(|decision| decision.id.as_str()));
@@ -142,10 +145,9 @@ fn one(output: &Output, folder: &TargetFolder, settings: &Settings, arguments: &
 }
 
 /// The tables that the run of this backup found to have lost rows, and how many more there are.
-fn losses(folder: &TargetFolder, id: Option<&str>) -> Result<(Vec<Loss>, u64)> {
-    let Some(id) = id else { return Ok((Vec::new(), 0)) };
-    let run = history::read(folder)?.into_iter().rev().find(|run| run.backup.as_deref() == Some(id));
-    Ok(run.map(|run| (run.losses, run.losses_unlisted)).unwrap_or_default())
+fn losses(runs: Vec<history::Entry>, id: Option<&str>) -> (Vec<Loss>, u64) {
+    let run = runs.into_iter().rev().find(|run| id.is_some() && run.backup.as_deref() == id);
+    run.map(|run| (run.losses, run.losses_unlisted)).unwrap_or_default()
 }
 
 fn lost(losses: &[Loss], unlisted: u64) -> String {

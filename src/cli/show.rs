@@ -11,6 +11,7 @@ use crate::config::RepositoryConfig;
 use crate::error::Result;
 use crate::exception::{self, Exceptions};
 use crate::manifest::{Manifest, Mover, Proof, Rung, Summary, Verdict};
+use crate::past::Past;
 use crate::prune::{candidate, make_plan};
 use crate::repository::files::read_small;
 use crate::repository::list::{Backup, Listing};
@@ -124,7 +125,8 @@ pub fn run(context: &Context, arguments: &args::Show) -> Result<End> {
 fn retention(config: &RepositoryConfig, found: &Found) -> Result<Option<Decision>> {
     let Some(target) = &found.target else { return Ok(None) };
     let settings = config.settings_of(&target.name);
-    let plan = make_plan(&Listing::read(target)?, target, settings, Timestamp::now())?;
+    let (listing, history) = Listing::with_history(target)?;
+    let plan = make_plan(&listing, &Past::of(&history, &listing), settings, Timestamp::now());
     Ok(plan.decisions.into_iter().find(|decision| decision.id == found.backup.id))
 }
 

@@ -150,8 +150,12 @@ pub(super) fn quoted(text: &str) -> String {
     if looks_secret(text) {
         return "a connection string (not shown)".to_owned();
     }
-    let cut = if text.chars().nth(SHOWN).is_some() { "…" } else { "" };
-    format!("'{}{cut}'", escaped(&text.chars().take(SHOWN).collect::<String>()))
+    shown(text, SHOWN)
+}
+
+fn shown(text: &str, most: usize) -> String {
+    let cut = if text.chars().nth(most).is_some() { "…" } else { "" };
+    format!("'{}{cut}'", escaped(&text.chars().take(most).collect::<String>()))
 }
 
 /// The longest piece of a path that a message shows, in characters.
@@ -162,8 +166,7 @@ pub(super) fn quoted_path(text: &str) -> String {
     if !["/", "./", "../"].iter().any(|begin| text.starts_with(begin)) || is_connection_string(text) {
         return quoted(text);
     }
-    let cut = if text.chars().nth(PATH_SHOWN).is_some() { "…" } else { "" };
-    format!("'{}{cut}'", escaped(&text.chars().take(PATH_SHOWN).collect::<String>()))
+    shown(text, PATH_SHOWN)
 }
 
 /// Text with its control and direction-changing characters escaped.

@@ -2,9 +2,9 @@
 //! It owns the file; it leaves a token that was configured to `config`, and who is let in to `gate`.
 //! Invariant: a file that anybody else could have written or read is no token: a new one takes its place.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::postgres::connection::Secret;
-use crate::repository::files::{hex, open_file, own_folder, read_small, replace};
+use crate::repository::files::{open_file, own_folder, random, read_small, replace};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -27,9 +27,7 @@ pub fn own(scratch: &Path) -> Result<Secret> {
 
 /// A new token. Errors: the machine has no chance to give.
 pub fn fresh() -> Result<Secret> {
-    let mut bytes = [0; BYTES];
-    openssl::rand::rand_bytes(&mut bytes).map_err(|error| Error::new(Kind::Failed, "cannot make a random token").because(error))?;
-    Ok(Secret::from(hex(&bytes)))
+    random(BYTES).map(Secret::from)
 }
 
 /// The token kept in this scratch folder, where there is one.

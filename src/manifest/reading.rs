@@ -248,7 +248,7 @@ pub fn each_part(text: impl Read, found: &mut dyn FnMut(TableInShort), partition
 }
 
 /// Plain data as pretty JSON and a line end.
-pub(super) fn render(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn render(value: &impl Serialize) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(value).expect("plain data always has a JSON form");
     text.push(b'\n');
     text

@@ -10,6 +10,8 @@ pub mod post;
 pub mod request;
 pub mod send;
 pub mod smtp;
+mod standing;
 
 pub use decide::Memory;
-pub use post::{Post, Standing, standings};
+pub use post::Post;
+pub use standing::{Standing, standings};

@@ -21,8 +21,7 @@ pub struct Accepted {
 
 /// What was said last.
 pub fn read(target: &TargetFolder) -> Option<Accepted> {
-    let text = files::read_small(&target.path.join(names::ACCEPTED), 1 << 16).ok()?;
-    serde_json::from_slice(&text).ok()
+    files::read_note(&target.path.join(names::ACCEPTED), 1 << 16)
 }
 
 /// Takes note of it.

@@ -4,6 +4,7 @@
 
 use crate::error::{Error, Result};
 use crate::manifest;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
@@ -75,6 +76,18 @@ pub fn read_small(path: &Path, limit: u64) -> Result<Vec<u8>> {
         return Err(Error::new(crate::Kind::Storage, format!("'{}' is larger than the {limit} bytes that such a file can have", path.display())));
     }
     Ok(bytes)
+}
+
+/// What a small note in JSON says. One that is not there, that cannot be read or that nobody understands says nothing.
+pub fn read_note<T: DeserializeOwned>(path: &Path, limit: u64) -> Option<T> {
+    read_small(path, limit).ok().and_then(|text| serde_json::from_slice(&text).ok())
+}
+
+/// So many bytes that nobody can guess, in hexadecimal. Errors: the machine has no chance to give.
+pub fn random(bytes: usize) -> Result<String> {
+    let mut random = vec![0; bytes];
+    openssl::rand::rand_bytes(&mut random).map_err(|error| Error::new(crate::Kind::Failed, "this machine gives no random bytes").because(error))?;
+    Ok(hex(&random))
 }
 
 /// Puts `bytes` under `path`, whole or not at all, also when a file is there already.

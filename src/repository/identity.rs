@@ -2,10 +2,11 @@
 //! It owns both notes and the comparison; it leaves refusing to whoever was about to begin or to judge.
 //! Invariant: a folder that is empty where a repository was is never a beginning by itself; and nothing is refused for what nobody noted.
 
-use super::files::{hex, own_folder, read_small, replace};
+use super::files::{own_folder, random, read_note, read_small, replace};
 use super::reading::unreadable;
 use super::{Repository, names};
 use crate::error::{Error, Kind, Result};
+use crate::manifest::render;
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -126,15 +127,8 @@ impl Repository {
         if self.id()?.is_some() {
             return Ok(());
         }
-        let id = match before {
-            Some(id) => id,
-            None => {
-                let mut bytes = [0; BYTES];
-                openssl::rand::rand_bytes(&mut bytes).map_err(|error| Error::new(Kind::Failed, "cannot make a random id").because(error))?;
-                hex(&bytes)
-            }
-        };
-        replace(&self.root.join(names::IDENTITY), &text(&Identity { version: 1, id, made: Timestamp::now() })?)
+        let id = before.map_or_else(|| random(BYTES), Ok)?;
+        replace(&self.root.join(names::IDENTITY), &render(&Identity { version: 1, id, made: Timestamp::now() }))
     }
 
     fn remember(&self, scratch: &Path) -> Result<()> {
@@ -148,7 +142,7 @@ impl Repository {
         own_folder(scratch)?;
         memory.version = 1;
         memory.seen.insert(place, id);
-        replace(&scratch.join(MEMORY), &text(&memory)?)
+        replace(&scratch.join(MEMORY), &render(&memory))
     }
 
     /// Whether it holds no backup.
@@ -170,14 +164,7 @@ impl Repository {
     }
 }
 
-fn text(note: &impl Serialize) -> Result<Vec<u8>> {
-    let mut text = serde_json::to_vec_pretty(note).map_err(|error| Error::new(Kind::Failed, "a note has no JSON form").because(error))?;
-    text.push(b'\n');
-    Ok(text)
-}
-
 /// What is remembered. A note that is not there, or not understood, remembers nothing.
 fn memory(scratch: &Path) -> Memory {
-    let text = read_small(&scratch.join(MEMORY), LIMIT).unwrap_or_default();
-    serde_json::from_slice(&text).ok().filter(|memory: &Memory| memory.version == 1).unwrap_or_default()
+    read_note(&scratch.join(MEMORY), LIMIT).filter(|memory: &Memory| memory.version == 1).unwrap_or_default()
 }

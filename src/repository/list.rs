@@ -6,7 +6,7 @@ use super::files::read_small;
 use super::history::{self, Entry};
 use super::lock::Lock;
 use super::reading::{self, missing, unreadable};
-use super::source::Adoptions;
+use super::source::{Adoptions, Source};
 use super::{TargetFolder, accepted, names, staging};
 use crate::clock;
 use crate::error::{Error, Kind, Result};
@@ -302,6 +302,11 @@ impl Listing {
     pub fn with_history(target: &TargetFolder) -> Result<(Listing, Vec<Entry>)> {
         let listing = Listing::read(target)?;
         Ok((listing, if target.exists()? { history::read(target)? } else { Vec::new() }))
+    }
+
+    /// What each backup is of, where it tells.
+    pub fn sources(&self) -> Vec<Option<Source>> {
+        self.backups.iter().map(|backup| backup.manifest.as_ref().ok().map(Source::of)).collect()
     }
 
     /// Puts the oldest first, and finds out which of them are dated in the future, and which suspicious.

@@ -4,8 +4,8 @@
 
 use super::lock::Lock;
 use super::{TargetFolder, files, names};
-use crate::error::{Error, Kind, Result};
-use crate::manifest::Summary;
+use crate::error::Result;
+use crate::manifest::{Summary, render};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -64,17 +64,14 @@ pub struct Adoptions {
 impl Adoptions {
     /// Reads the note. One that is not there, or that nobody understands, says nothing: then the backups speak for themselves.
     pub fn read(target: &TargetFolder) -> Adoptions {
-        let text = files::read_small(&target.path.join(names::ADOPTED), LIMIT).unwrap_or_default();
-        serde_json::from_slice(&text).ok().filter(|adoptions: &Adoptions| adoptions.version == 1).unwrap_or_default()
+        files::read_note(&target.path.join(names::ADOPTED), LIMIT).filter(|adoptions: &Adoptions| adoptions.version == 1).unwrap_or_default()
     }
 
     /// Adds to the note. Errors: the folder cannot be written.
     pub fn add(mut self, target: &TargetFolder, adoption: Adoption, _lock: &Lock) -> Result<()> {
         self.version = 1;
         self.adopted.push(adoption);
-        let mut text = serde_json::to_vec_pretty(&self).map_err(|error| Error::new(Kind::Failed, "an adoption has no JSON form").because(error))?;
-        text.push(b'\n');
-        files::replace(&target.path.join(names::ADOPTED), &text)
+        files::replace(&target.path.join(names::ADOPTED), &render(&self))
     }
 
     /// What the next backup has to be of, where the newest one is of `newest`.
@@ -91,7 +88,7 @@ impl Adoptions {
 }
 
 /// For each of these sources, oldest first, the number of its line: those that are of one database, or go on where another ended. What is not known has none.
-pub fn lines(sources: &[Option<Source>], adoptions: &Adoptions) -> Vec<Option<usize>> {
+pub fn lines<'a>(sources: impl Iterator<Item = Option<&'a Source>>, adoptions: &Adoptions) -> Vec<Option<usize>> {
     let mut lines: Vec<Vec<Source>> = Vec::new();
     let mut found = Vec::new();
     for source in sources {
@@ -148,7 +145,7 @@ mod tests {
     fn lines_are_databases_and_what_goes_on_where_another_ended() {
         let of = |texts: &[&str], said: &[(&str, &str)]| {
             let sources: Vec<Option<Source>> = texts.iter().map(|text| Some(source(text))).collect();
-            lines(&sources, &adoptions(said)).into_iter().flatten().collect::<Vec<usize>>()
+            lines(sources.iter().map(Option::as_ref), &adoptions(said)).into_iter().flatten().collect::<Vec<usize>>()
         };
         assert_eq!(of(&["shop@1", "shop@1", "blog@1", "shop@1"], &[]), [0, 0, 1, 0]);
         assert_eq!(of(&["shop@1", "shop@2"], &[]), [0, 1]);

@@ -5,7 +5,7 @@ use crate::knob::{Campaign, Random};
 use crate::support::cluster::{Cluster, Database};
 use crate::support::kluis::{Kluis, Running};
 use crate::support::repo::Fingerprint;
-use crate::support::{new_folder, wait_until};
+use crate::support::{left_in_scratch, new_folder, wait_until};
 use crate::world::{CONTENT, World, changed, double, sealed, wrong};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -141,9 +141,7 @@ impl<'a> Lane<'a> {
         match command {
             Command::Restore => assert_eq!(self.place.value(CONTENT), self.content, "{}", self.campaign.repeat(number)),
             Command::Drill => {
-                // What stays is that this repository was here.
-                let names = std::fs::read_dir(&self.scratch).unwrap().flatten().map(|entry| entry.file_name());
-                let left: Vec<_> = names.filter(|name| name != "repositories.json").collect();
+                let left = left_in_scratch(&self.scratch);
                 assert!(left.is_empty(), "{}: {left:?} is left in the scratch folder", self.campaign.repeat(number));
             }
             Command::Backup => assert_eq!(self.world.repo.leftovers(), [] as [PathBuf; 0], "{}", self.campaign.repeat(number)),

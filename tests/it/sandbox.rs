@@ -5,7 +5,7 @@
 use crate::support::cluster::{Cluster, Database};
 use crate::support::kluis::{Ended, Kluis, kluis};
 use crate::support::repo::Repo;
-use crate::support::{CANARY, new_folder, server_user, skip};
+use crate::support::{CANARY, left_in_scratch, new_folder, server_user, skip};
 use kluis::manifest::{Proof, Sandbox};
 use kluis::postgres::sandbox::Support;
 use kluis::repository::names;
@@ -123,9 +123,7 @@ impl Prey {
         assert_eq!(self.listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "{ended:#?}");
         assert_eq!(self.hidden.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "{ended:#?}");
         assert_eq!(self.victim.try_wait().unwrap(), None, "a process was ended: {ended:#?}");
-        // What stays is that this repository was here.
-        let left: Vec<_> =
-            std::fs::read_dir(&self.scratch).unwrap().map(|entry| entry.unwrap().file_name()).filter(|name| name != "repositories.json").collect();
+        let left = left_in_scratch(&self.scratch);
         assert!(left.is_empty(), "{left:?} {ended:#?}");
         ended
     }

@@ -9,8 +9,8 @@ use crate::drill::tamper::{Piece, rewrite_units};
 use crate::malformed::damage::Base;
 use crate::support::cluster::{Cluster, Database};
 use crate::support::kluis::{Ended, Kluis, Running, kluis};
-use crate::support::new_folder;
 use crate::support::repo::Repo;
+use crate::support::{left_in_scratch, new_folder};
 use kluis::postgres::quote::quote_literal;
 use rustix::process::Signal;
 use spy::Spy;
@@ -136,8 +136,7 @@ impl House {
         assert!(found.is_empty(), "{} leaks:\n{}", found.len(), found.join("\n"));
         let log = std::fs::read_to_string(self.place.join("log/kluis.log")).unwrap();
         assert!(log.lines().count() > 10, "the log was looked at, and holds hardly anything: {log}");
-        let names = std::fs::read_dir(self.scratch()).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        let left: Vec<_> = names.filter(|name| name != "repositories.json").collect();
+        let left = left_in_scratch(&self.scratch());
         assert!(left.is_empty(), "scratch holds {left:?}");
     }
 }

@@ -9,10 +9,10 @@ use super::account::Account;
 use super::leftovers;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::child::Passfile;
-use crate::repository::files::hex;
+use crate::repository::files::random;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{DirBuilder, File, Metadata, Permissions};
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
@@ -38,7 +38,7 @@ impl Folder {
         // The server's user has to get through to its data folder, and no further: names in here cannot be listed with mode 0711.
         let mode = if account.is_some() { 0o711 } else { 0o700 };
         for _ in 0..100 {
-            let path = scratch.join(format!("{PREFIX}{}-{}", std::process::id(), random()?));
+            let path = scratch.join(format!("{PREFIX}{}-{}", std::process::id(), random(4)?));
             match DirBuilder::new().mode(mode).create(&path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 made => made.map_err(|error| named(Error::io("create the folder", &path, error)))?,
@@ -194,13 +194,6 @@ fn named(error: Error) -> Error {
 
 fn set_mode(path: &Path, mode: u32) -> Result<()> {
     std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|error| Error::io("set the mode of", path, error))
-}
-
-/// Eight hexadecimal digits that nobody can guess.
-fn random() -> Result<String> {
-    let (mut bytes, source) = ([0; 4], Path::new("/dev/urandom"));
-    File::open(source).and_then(|mut file| file.read_exact(&mut bytes)).map_err(|error| Error::io("read", source, error))?;
-    Ok(hex(&bytes))
 }
 
 #[cfg(test)]

@@ -113,6 +113,12 @@ pub fn skip(what: &str, remedy: &str) {
     let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
+/// What lies in a scratch folder besides the note of which repositories were seen, which stays.
+pub fn left_in_scratch(scratch: &Path) -> Vec<std::ffi::OsString> {
+    let names = std::fs::read_dir(scratch).expect("the scratch folder is there").map(|entry| entry.expect("it can be read").file_name());
+    names.filter(|name| name != "repositories.json").collect()
+}
+
 /// Waits until `look` finds something. Panics when it has not within two minutes: some wait for a clock's next minute, and for what happens then.
 #[track_caller]
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
